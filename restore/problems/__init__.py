@@ -1,0 +1,1 @@
+"""Forward problems: what was measured, through which operator, with which noise."""

@@ -1,0 +1,85 @@
+"""A problem: a measurement, the operator that made it, and the noise in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from restore.errors import InputError
+from restore.problems.operators import ForwardOperator, Identity, Mask
+
+__all__ = ["Problem", "denoising", "inpainting"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a fit is given. It holds no reference picture, so nothing in a fit can look at one.
+
+    Attributes:
+        kind: `denoise` or `inpaint`.
+        measurement: float32 (1, C, H, W), values in [0, 1]; unknown pixels are zero.
+        operator: the forward operator; maps pictures of `size` to the measurement.
+        known: bool (1, 1, H, W), True where the measurement says something about the pixel.
+        sigma: standard deviation of the Gaussian noise, on the scale of 0 to 255; 0 for none.
+    """
+
+    kind: str
+    measurement: Tensor
+    operator: ForwardOperator
+    known: Tensor
+    sigma: float
+
+    @property
+    def channels(self) -> int:
+        """Number C of channels."""
+        return self.measurement.shape[1]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width (H, W)."""
+        return self.measurement.shape[2], self.measurement.shape[3]
+
+    def composite(self, image: Tensor) -> Tensor:
+        """Return `image` (1, C, H, W) with the known pixels of an inpainting problem pasted over it."""
+        if self.kind != "inpaint":
+            return image
+        return torch.where(self.known, self.measurement, image)
+
+    def to(self, device: torch.device | str) -> Problem:
+        """Return the same problem with its tensors on `device`."""
+        known = self.known.to(device)
+        operator = Mask(known) if isinstance(self.operator, Mask) else self.operator
+        return Problem(self.kind, self.measurement.to(device), operator, known, self.sigma)
+
+
+def denoising(measurement: Tensor, sigma: float) -> Problem:
+    """Return the problem of removing Gaussian noise of `sigma` (0 to 255 scale) from a `measurement` (C, H, W).
+
+    Raises InputError for values that are not finite.
+    """
+    measurement = _checked(measurement)
+    known = torch.ones(1, 1, *measurement.shape[-2:], dtype=torch.bool)
+    return Problem("denoise", measurement, Identity(), known, sigma)
+
+
+def inpainting(measurement: Tensor, hole: Tensor, sigma: float = 0.0) -> Problem:
+    """Return the problem of filling the `hole` (H, W; True is unknown) of a `measurement` (C, H, W).
+
+    What the measurement says inside the hole is dropped here, so that no part of a fit can see it.
+
+    Raises InputError for values outside the hole that are not finite, and for a hole that covers everything.
+    """
+    known = ~hole.bool()
+    operator = Mask(known[None, None])
+    measurement = _checked(torch.where(known, measurement, torch.zeros(())))
+    return Problem("inpaint", measurement, operator, known[None, None], sigma)
+
+
+def _checked(measurement: Tensor) -> Tensor:
+    if measurement.ndim != 3:
+        raise InputError(f"a picture has the shape (C, H, W), not {tuple(measurement.shape)}.")
+    if not bool(measurement.isfinite().all()):
+        raise InputError("the picture holds NaN or infinite pixels: mask them and inpaint, or replace them.")
+    return measurement.float()[None]
