@@ -1,0 +1,148 @@
+"""Every setting of a fit, once: the command line, Python and YAML all build the same object.
+
+`FitSettings` is what a user may say; `"auto"` and None leave a choice to the program. `Plan` is what a fit then does,
+with every choice made (`restore.fitting.plan`). Both are frozen, so a result can always say what it was made with.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from restore.errors import UsageError, unknown_name
+
+__all__ = ["CHOICES", "PAPER_PRESETS", "FitSettings", "Plan"]
+
+PAPER_PRESETS = ("f16", "jpeg", "vase", "kate", "library", "pixels", "kate98")
+"""The published deep image prior's settings, by the picture that they were published for (arXiv:1711.10925)."""
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "prior": ("dip", "decoder", "hourglass"),
+    "norm": ("channel", "channel-affine-free", "bias", "none", "batch", "group", "layer"),
+    "init": ("default", "he", "orthogonal", "gaussian"),
+    "optimizer": ("adam", "sgd"),
+    "objective": ("auto", "fit", "blindspot"),
+    "preset": ("fast", "balanced", "best", "paper", *(f"paper:{name}" for name in PAPER_PRESETS)),
+    "stop": ("auto", "heldout", "variance", "discrepancy", "none"),
+    "precision": ("auto", "float32", "bfloat16"),
+}
+"""The names that each setting takes."""
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """What a user may set. Everything has a default that needs no thought.
+
+    Attributes:
+        prior: the untrained network; None takes the preset's.
+        norm: normalisation of its features; None takes the preset's.
+        init: rule for its initial weights; None takes the preset's.
+        optimizer: `adam` or `sgd` (with momentum 0.9).
+        learning_rate: initial step size; None takes the preset's.
+        objective: `fit` (fixed code, data misfit), `blindspot` (scored on pixels hidden from it), or `auto`.
+        preset: how much work: `fast`, `balanced`, `best`; or the published settings, `paper` or `paper:NAME`.
+        stop: the rule that ends the fit, or `auto`.
+        iterations: number of steps; None takes the preset's.
+        time_budget: seconds after which the fit ends with the best image so far; None for no cap.
+        seed: of every random draw.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+        precision: of the network's arithmetic.
+        network: options of the prior's constructor, by name.
+
+    Raises UsageError for a value that no fit could use.
+    """
+
+    prior: str | None = None
+    norm: str | None = None
+    init: str | None = None
+    optimizer: str = "adam"
+    learning_rate: float | None = None
+    objective: str = "auto"
+    preset: str = "balanced"
+    stop: str = "auto"
+    iterations: int | None = None
+    time_budget: float | None = None
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+    network: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, known in CHOICES.items():
+            value = getattr(self, name)
+            if value is not None and value not in known:
+                raise unknown_name(name, str(value), known)
+        _positive("learning_rate", self.learning_rate)
+        _positive("iterations", self.iterations)
+        _positive("time_budget", self.time_budget)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> FitSettings:
+        """Build settings from names and values, as keyword arguments of the API or a YAML file give them.
+
+        Raises UsageError for a name that is no setting, offering the nearest one.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in values:
+            if name not in known:
+                raise unknown_name("setting", name, known)
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A fit with every choice made, before its first step. Nothing in it depends on a clock or on a trial run.
+
+    Attributes:
+        prior, norm, init, network: the untrained network, as in `FitSettings`.
+        optimizer, learning_rate: as in `FitSettings`.
+        beta2: Adam's decay of the second moment; the first one's is 0.9.
+        objective: `fit` or `blindspot`.
+        loss: `squared` or `absolute` error.
+        code: `noise`, or `meshgrid` (the two coordinates), for the `fit` objective.
+        code_channels: channels of that code.
+        code_noise: standard deviation of the Gaussian noise added to the code in each step.
+        hidden: fraction of the pixels that a step of `blindspot` hides.
+        residual: whether the network's output is added to what it was shown.
+        held_out: fraction of the measured pixels that are never scored, by which the held-out rule stops.
+        average: largest decay of the running average of the outputs; 0 takes the last output.
+        iterations: largest number of steps.
+        stop: `heldout`, `variance`, `discrepancy` or `none`.
+        warmup: steps before which no rule may stop.
+        patience: steps without improvement after which a rule stops.
+        rewind_rate: factor on the learning rate when a diverged fit is set back.
+        time_budget, seed, device, precision: as in `FitSettings`, with a real device and precision.
+    """
+
+    prior: str
+    norm: str
+    init: str
+    network: Mapping[str, Any]
+    optimizer: str
+    learning_rate: float
+    beta2: float
+    objective: str
+    loss: str
+    code: str
+    code_channels: int
+    code_noise: float
+    hidden: float
+    residual: bool
+    held_out: float
+    average: float
+    iterations: int
+    stop: str
+    warmup: int
+    patience: int
+    rewind_rate: float
+    time_budget: float | None
+    seed: int
+    device: str
+    precision: str
+
+
+def _positive(name: str, value: float | None) -> None:
+    if value is not None and not (value > 0 and math.isfinite(value)):
+        raise UsageError(f"{name} must be a number above 0, not {value}.")
