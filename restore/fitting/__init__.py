@@ -1,0 +1,8 @@
+"""The fit: objective, stopping rule, averaging, precision, and the loop that joins them."""
+
+from restore.fitting.loop import Fitted, fit
+from restore.fitting.plan import make_plan
+from restore.fitting.trace import Observer, Step, Trace
+from restore.fitting.training import Training, build_prior
+
+__all__ = ["Fitted", "Observer", "Step", "Trace", "Training", "build_prior", "fit", "make_plan"]

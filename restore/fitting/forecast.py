@@ -1,0 +1,76 @@
+"""What a fit will cost, told before its first step and without running it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from restore.fitting.objectives import input_channels
+from restore.priors import make_prior
+from restore.problems.padding import Padding
+from restore.problems.problem import Problem
+from restore.settings import Plan
+
+__all__ = ["Forecast", "forecast"]
+
+GIGAFLOPS = {"bfloat16": 120.0, "float32": 60.0}
+"""Rough speed of one CPU core with 512-bit vectors at these networks; others differ by a factor of two or so."""
+
+GPU_GIGAFLOPS = {"bfloat16": 60_000.0, "float32": 15_000.0}
+"""Rough speed of a data-centre GPU at these networks."""
+
+STARTED_BYTES = 600 * 2**20
+"""What Python and PyTorch take before a fit."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Cost of a fit: multiply-adds count as two operations.
+
+    Attributes:
+        flops: floating-point operations of a step, forward and backward.
+        memory_mb: about what the process will take, in MiB.
+        seconds: about what all steps take.
+        parameters: number of the network's parameters.
+    """
+
+    flops: int
+    memory_mb: float
+    seconds: float
+    parameters: int
+
+
+def forecast(problem: Problem, plan: Plan) -> Forecast:
+    """Return what the `plan` will cost on this `problem`, from the shapes alone."""
+    with torch.device("meta"):
+        prior = make_prior(plan.prior, input_channels(problem, plan), problem.channels, plan.norm, plan.network)
+        size = Padding(problem.size, prior.multiple, prior.minimum).padded
+        code = torch.empty(1, prior.in_channels, *prior.code_size(size))
+    width = 2 if plan.precision == "bfloat16" else 4
+    kept = 0
+
+    def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal kept
+        if not list(module.children()):
+            kept += output.numel() * width
+
+    hooks = [module.register_forward_hook(count) for module in prior.modules()]
+    with FlopCounterMode(display=False) as counter:
+        prior(code)
+    for hook in hooks:
+        hook.remove()
+    parameters = sum(parameter.numel() for parameter in prior.parameters())
+    flops = 3 * counter.get_total_flops()  # backward: once for the inputs, once for the weights
+    device = torch.device(plan.device)
+    if device.type == "cpu":
+        threads = min(torch.get_num_threads(), os.cpu_count() or 1)
+        rate = GIGAFLOPS[plan.precision] * threads
+    else:
+        rate = GPU_GIGAFLOPS[plan.precision]
+    image = 4 * problem.channels * problem.size[0] * problem.size[1]
+    memory = STARTED_BYTES + 1.5 * kept + 20 * image + 40 * parameters
+    return Forecast(flops, memory / 2**20, plan.iterations * flops / (1e9 * rate), parameters)

@@ -1,0 +1,115 @@
+"""The fit: an untrained network is trained on one measurement until a stopping rule speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from restore.errors import FitError
+from restore.fitting.stopping import make_rule
+from restore.fitting.trace import Observer, Trace
+from restore.fitting.training import Training
+from restore.problems.problem import Problem
+from restore.settings import Plan
+
+__all__ = ["Fitted", "fit"]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit gives back. The images are float32 (1, C, H, W), neither clipped nor composited.
+
+    Attributes:
+        image: the averaged image that the stopping rule thinks best.
+        last: the averaged image of the last step.
+        output: the network's output of the last step, not averaged.
+        iterations: number of the last step.
+        iteration_best: step of `image`.
+        stop_reason: `heldout`, `variance`, `discrepancy`, `iterations`, `time`, `interrupted` or `diverged`.
+        seconds: that the steps took.
+        held_out_error: mean squared error of `image` on the held-out pixels, or None without any.
+        held_out_deviation: standard error of that mean, or None.
+        parameters: number of the network's parameters.
+        precision: `float32` or `bfloat16`: what the last step ran in.
+        warnings: what went wrong on the way, in sentences.
+        trace: the record.
+    """
+
+    image: Tensor
+    last: Tensor
+    output: Tensor
+    iterations: int
+    iteration_best: int
+    stop_reason: str
+    seconds: float
+    held_out_error: float | None
+    held_out_deviation: float | None
+    parameters: int
+    precision: str
+    warnings: tuple[str, ...]
+    trace: Trace
+
+
+def fit(problem: Problem, plan: Plan, observers: Sequence[Observer] = ()) -> Fitted:
+    """Fit an untrained network to the measurement of `problem` as `plan` says, and return the best image.
+
+    Ctrl-C ends the fit with the best image so far. The same plan on the same machine gives the same image, on a CPU
+    bit for bit.
+
+    Args:
+        observers: called after every step.
+
+    Raises FitError when no image came of it, UsageError for a plan whose parts do not go together.
+    """
+    rule = make_rule(plan, problem.sigma)
+    training = Training(problem, plan)
+    trace = Trace()
+    watching: list[Observer] = [trace, *observers]
+    best: Tensor | None = None
+    iteration = best_iteration = 0
+    reason = "iterations"
+    try:
+        for iteration in range(1, plan.iterations + 1):
+            step = training.step(iteration)
+            if training.gave_up:
+                reason = "diverged"
+                break
+            if step is None:
+                continue
+            for observer in watching:
+                observer(step)
+            verdict = rule(step)
+            if verdict.best:
+                best, best_iteration = step.image.clone(), iteration
+            if verdict.stop:
+                reason = verdict.stop
+                break
+            if plan.time_budget is not None and step.seconds >= plan.time_budget:
+                reason = "time"
+                break
+    except KeyboardInterrupt:
+        reason = "interrupted"
+
+    last = training.average.image
+    if last is None:
+        raise FitError(f"the fit ended ({reason}) before its first step was done, so there is no image.")
+    if best is None:
+        best, best_iteration = last, iteration
+    error, deviation = training.held_out_error(best)
+    return Fitted(
+        image=best,
+        last=last,
+        output=training.output,
+        iterations=iteration,
+        iteration_best=best_iteration,
+        stop_reason=reason,
+        seconds=training.seconds,
+        held_out_error=error,
+        held_out_deviation=deviation,
+        parameters=sum(parameter.numel() for parameter in training.prior.parameters()),
+        precision=training.precision,
+        warnings=tuple(training.warnings),
+        trace=trace,
+    )

@@ -1,0 +1,185 @@
+"""Objectives: what the network is shown in a step, and what its output is scored on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from restore.errors import UsageError
+from restore.fitting.masking import Masking, PreparedFills, RandomPixels
+from restore.priors import Prior
+from restore.problems.holes import hole_radius
+from restore.problems.padding import Padding
+from restore.problems.problem import Problem
+from restore.settings import Plan
+
+__all__ = [
+    "BlindSpot",
+    "Draw",
+    "FixedCode",
+    "Objective",
+    "Score",
+    "choose_held_out",
+    "input_channels",
+    "make_objective",
+]
+
+PREPARED = 24
+"""Maskings filled beforehand for an inpainting fit."""
+
+STROKE_RADIUS = 1.5
+"""Holes with a larger disc inside are strokes or patches: random pixels alone would not teach how to fill them."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What one step shows and scores.
+
+    Attributes:
+        input: the network's input, padded, (1, in_channels, H', W') or the size of a code.
+        base: (1, C, H, W) to add to the network's output, or None.
+        scored: float (1, 1, H, W), the weight of each pixel in the loss.
+    """
+
+    input: Tensor
+    base: Tensor | None
+    scored: Tensor
+
+
+@dataclass(frozen=True)
+class Score:
+    """Value of the objective (with gradient), and the mean squared difference on the same pixels."""
+
+    loss: Tensor
+    misfit: Tensor
+
+
+class Objective(Protocol):
+    """Draws what a step shows, makes an image of the network's output, scores it."""
+
+    def draw(self) -> Draw:
+        """Return what the next step shows and scores."""
+        ...
+
+    def image(self, output: Tensor, draw: Draw) -> Tensor:
+        """Return the image (1, C, H, W) that the network's padded `output` stands for."""
+        ...
+
+    def score(self, image: Tensor, draw: Draw) -> Score:
+        """Return the loss of the `image`."""
+        ...
+
+
+class FixedCode:
+    """`fit`: a fixed code goes in, the data misfit |A x - y| comes out. Source: arXiv:1711.10925.
+
+    Each step adds Gaussian noise of standard deviation `plan.code_noise` to the code.
+    """
+
+    def __init__(
+        self, problem: Problem, plan: Plan, prior: Prior, padding: Padding, held_out: Tensor, generator: torch.Generator
+    ) -> None:
+        self._problem, self._plan, self._padding, self._generator = problem, plan, padding, generator
+        self._scored = (problem.known & ~held_out).float()
+        code = _meshgrid(padding.padded) if plan.code == "meshgrid" else prior.code(padding.padded, generator)
+        self._code = code.to(problem.measurement.device)
+
+    def draw(self) -> Draw:
+        """Return the code, perturbed."""
+        code = self._code
+        if self._plan.code_noise > 0:
+            noise = torch.randn(code.shape, generator=self._generator, device=code.device)
+            code = code + self._plan.code_noise * noise
+        return Draw(code, None, self._scored)
+
+    def image(self, output: Tensor, draw: Draw) -> Tensor:
+        """Return the output without its padding."""
+        return self._padding.crop(output)
+
+    def score(self, image: Tensor, draw: Draw) -> Score:
+        """Return the misfit of the scored measurements."""
+        difference = self._problem.operator.A(image) - self._problem.measurement
+        return _score(difference, draw.scored, self._plan.loss)
+
+
+class BlindSpot:
+    """`blindspot`: shown a measurement with pixels hidden and filled, scored only on the hidden ones.
+
+    A network that never sees a pixel cannot learn its noise, as long as the noise of other pixels says nothing about
+    it. So the noise must be independent between pixels. Source of the idea: Noise2Self, arXiv:1901.11365; Noise2Void,
+    arXiv:1811.10980.
+    """
+
+    def __init__(self, problem: Problem, plan: Plan, padding: Padding, masking: Masking) -> None:
+        self._problem, self._plan, self._padding, self._masking = problem, plan, padding, masking
+
+    def draw(self) -> Draw:
+        """Return the next masking of the measurement."""
+        masked = self._masking()
+        shown = masked.shown
+        if self._problem.kind == "inpaint":
+            shown = torch.cat([shown, masked.visible], dim=1)
+        return Draw(self._padding.pad(shown), masked.shown if self._plan.residual else None, masked.scored)
+
+    def image(self, output: Tensor, draw: Draw) -> Tensor:
+        """Return the output without its padding, added to the fill if the plan says so."""
+        image = self._padding.crop(output)
+        return image if draw.base is None else image + draw.base
+
+    def score(self, image: Tensor, draw: Draw) -> Score:
+        """Return the error on the hidden pixels."""
+        return _score(image - self._problem.measurement, draw.scored, self._plan.loss)
+
+
+def input_channels(problem: Problem, plan: Plan) -> int:
+    """Return how many channels the network's input has under the plan's objective."""
+    if plan.objective == "fit":
+        return 2 if plan.code == "meshgrid" else plan.code_channels
+    return problem.channels + (problem.kind == "inpaint")
+
+
+def choose_held_out(known: Tensor, fraction: float, generator: torch.Generator) -> Tensor:
+    """Return bool (1, 1, H, W): a random `fraction` of the `known` pixels."""
+    draw = torch.rand(known.shape, generator=generator, device=known.device)
+    return known & (draw < fraction)
+
+
+def make_objective(
+    problem: Problem, plan: Plan, prior: Prior, padding: Padding, held_out: Tensor, generator: torch.Generator
+) -> Objective:
+    """Return the plan's objective.
+
+    Raises UsageError for a prior that cannot be shown a picture under `blindspot`.
+    """
+    if plan.objective == "fit":
+        return FixedCode(problem, plan, prior, padding, held_out, generator)
+    if not prior.sees_pictures:
+        raise UsageError(
+            f"objective 'blindspot' shows the network a picture, but the prior {plan.prior!r} only takes a small code: "
+            "use --objective fit, or --prior hourglass or dip."
+        )
+    masking: Masking
+    if problem.kind == "inpaint":
+        strokes = hole_radius(~problem.known[0, 0].cpu().numpy()) > STROKE_RADIUS
+        cpu = generator if generator.device.type == "cpu" else torch.Generator().manual_seed(plan.seed)
+        masking = PreparedFills(problem.measurement, problem.known, held_out, plan.hidden, strokes, PREPARED, cpu)
+    else:
+        masking = RandomPixels(problem.measurement, problem.known, held_out, plan.hidden, generator)
+    return BlindSpot(problem, plan, padding, masking)
+
+
+def _score(difference: Tensor, scored: Tensor, loss: str) -> Score:
+    count = scored.sum().clamp(min=1) * difference.shape[1]
+    misfit = (difference.square() * scored).sum() / count
+    if loss == "squared":
+        return Score(misfit, misfit)
+    return Score((difference.abs() * scored).sum() / count, misfit)
+
+
+def _meshgrid(size: tuple[int, int]) -> Tensor:
+    rows, columns = (torch.linspace(0, 1, n) for n in size)
+    vertical, horizontal = torch.meshgrid(rows, columns, indexing="ij")
+    return torch.stack([horizontal, vertical])[None]

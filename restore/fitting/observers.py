@@ -1,0 +1,42 @@
+"""Observers that measure. They never speak to the fit, so a reference that they hold cannot steer it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from restore.fitting.trace import Step
+from restore.problems.problem import Problem
+
+__all__ = ["ReferenceCurve"]
+
+
+@dataclass
+class ReferenceCurve:
+    """PSNR against a reference, in dB, of what would be written at each check; values in [0, 1].
+
+    Attributes:
+        problem: whose known pixels are pasted over the image, as in the written one.
+        reference: float32 (1, C, H, W).
+        iteration, psnr: the curve of the averaged image.
+        network: the curve of the network's output itself, neither averaged nor composited.
+    """
+
+    problem: Problem
+    reference: Tensor
+    iteration: list[int] = field(default_factory=list)
+    psnr: list[float] = field(default_factory=list)
+    network: list[float] = field(default_factory=list)
+
+    def __call__(self, step: Step) -> None:
+        """Measure the step if it is a check."""
+        if step.check:
+            self.iteration.append(step.iteration)
+            self.psnr.append(self._psnr(self.problem.composite(step.image.cpu())))
+            self.network.append(self._psnr(step.output.cpu()))
+
+    def _psnr(self, image: Tensor) -> float:
+        error = (image.clamp(0, 1) - self.reference).square().mean().item()
+        return -10 * math.log10(error) if error > 0 else math.inf

@@ -1,0 +1,74 @@
+"""Setting a fit back that has gone wrong: a loss that is not finite, or one that has suddenly risen."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+__all__ = ["Rescue"]
+
+SNAPSHOT_EVERY = 50
+JUMP = 10**0.5  # 5 dB, at which the released code of the deep image prior (arXiv:1711.10925) goes back
+MOST_REWINDS = 8
+FEWEST_PIXELS = 256
+
+
+class Rescue:
+    """Keeps a recent good state of a fit, notices trouble, and goes back.
+
+    Args:
+        prior, optimizer: what is set back.
+        factor: on the learning rate, each time it is lowered.
+        scored: number of pixels scored in a step; with few, a jump of the loss means nothing and only NaN counts.
+    """
+
+    def __init__(self, prior: nn.Module, optimizer: torch.optim.Optimizer, factor: float, scored: float) -> None:
+        self._prior, self._optimizer, self._factor = prior, optimizer, factor
+        self._rate: float = optimizer.param_groups[0]["lr"]
+        self._watch_jumps = scored >= FEWEST_PIXELS
+        self._smooth = math.inf
+        self._state = self._snapshot()
+        self._rewinds = 0
+
+    def trouble(self, loss: float) -> str | None:
+        """Return what is wrong with this `loss`, in words, or None."""
+        if not math.isfinite(loss):
+            return "the loss was not finite"
+        if self._watch_jumps and loss > JUMP * self._smooth:
+            return f"the loss jumped to {loss:.3g} from about {self._smooth:.3g}"
+        return None
+
+    def keep(self, iteration: int, loss: float) -> None:
+        """Take note of a good step, and of the whole state now and then."""
+        self._smooth = loss if math.isinf(self._smooth) else 0.95 * self._smooth + 0.05 * loss
+        if iteration % SNAPSHOT_EVERY == 0:
+            self._state = self._snapshot()
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether going back has been tried so often that it is hopeless."""
+        return self._rewinds >= MOST_REWINDS
+
+    def lower(self) -> float:
+        """Lower the learning rate from here on and return it."""
+        self._rate *= self._factor
+        return self._rate
+
+    def rewind(self) -> None:
+        """Go back to the last good state."""
+        self._rewinds += 1
+        self._prior.load_state_dict(self._state["prior"])
+        self._optimizer.load_state_dict(copy.deepcopy(self._state["optimizer"]))
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._rate
+        self._smooth = math.inf
+
+    def _snapshot(self) -> dict[str, Any]:
+        return {
+            "prior": copy.deepcopy(self._prior.state_dict()),
+            "optimizer": copy.deepcopy(self._optimizer.state_dict()),
+        }

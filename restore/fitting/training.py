@@ -1,0 +1,127 @@
+"""One step of a fit, and all that it needs: network, optimiser, objective, average, rescue."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import torch
+from torch import Tensor
+
+from restore.fitting.averaging import OutputAverage
+from restore.fitting.objectives import choose_held_out, input_channels, make_objective
+from restore.fitting.precision import arithmetic
+from restore.fitting.rescue import Rescue
+from restore.fitting.trace import CHECK_EVERY, Step
+from restore.priors import Prior, initialise, make_prior
+from restore.problems.padding import Padding
+from restore.problems.problem import Problem
+from restore.settings import Plan
+
+__all__ = ["Training", "build_prior"]
+
+DRAWS = 2**32
+"""Added to the seed for the draws of the steps, so that they do not repeat those of the initial weights."""
+
+
+class Training:
+    """An untrained network in training on one measurement.
+
+    Attributes:
+        prior: the network.
+        average: the running average of its outputs.
+        precision: `float32` or `bfloat16`, what the next step will run in.
+        warnings: what went wrong so far, in sentences.
+        gave_up: whether the fit diverged for good.
+        output: the image of the last step, (1, C, H, W).
+    """
+
+    def __init__(self, problem: Problem, plan: Plan) -> None:
+        self.device = torch.device(plan.device)
+        self.problem = problem.to(self.device)
+        self.plan = plan
+        generator = torch.Generator(self.device).manual_seed(DRAWS + plan.seed)
+        self.held_out = choose_held_out(self.problem.known, plan.held_out, generator)
+        self.prior = build_prior(problem, plan)
+        padding = Padding(problem.size, self.prior.multiple, self.prior.minimum)
+        self._objective = make_objective(self.problem, plan, self.prior, padding, self.held_out, generator)
+        self._optimizer = _optimizer(self.prior, plan)
+        scored = int(problem.known.sum()) * (plan.hidden if plan.objective == "blindspot" else 1.0)
+        self._rescue = Rescue(self.prior, self._optimizer, plan.rewind_rate, scored)
+        self.average = OutputAverage(plan.average)
+        self.precision = plan.precision
+        self.warnings: list[str] = []
+        self.gave_up = False
+        self.output = self.problem.measurement
+        self._began = time.perf_counter()
+
+    def step(self, iteration: int) -> Step | None:
+        """Do one step of the optimiser and return its state, or None if the fit had to be set back instead."""
+        draw = self._objective.draw()
+        with arithmetic(self.precision, self.device):
+            output = self.prior(draw.input.contiguous(memory_format=torch.channels_last))
+        image = self._objective.image(output.float(), draw)
+        score = self._objective.score(image, draw)
+        loss = score.loss.item()
+        if trouble := self._rescue.trouble(loss):
+            self._set_back(iteration, trouble, loss)
+            return None
+        self._optimizer.zero_grad(set_to_none=True)
+        score.loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        self._rescue.keep(iteration, loss)
+
+        self.output = image.detach()
+        average = self.average.update(self.output)
+        check = iteration % CHECK_EVERY == 0 or iteration == self.plan.iterations
+        return Step(
+            iteration=iteration,
+            seconds=self.seconds,
+            loss=loss,
+            misfit=score.misfit.item(),
+            learning_rate=self._optimizer.param_groups[0]["lr"],
+            output=self.output,
+            image=average,
+            held_out=self.held_out_error(average)[0] if check else None,
+            check=check,
+        )
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the first step could begin."""
+        return time.perf_counter() - self._began
+
+    def held_out_error(self, image: Tensor) -> tuple[float | None, float | None]:
+        """Return the mean squared error of `image` on the held-out pixels and its standard error; None without any."""
+        if not bool(self.held_out.any()):
+            return None, None
+        errors = (image - self.problem.measurement).square().mean(1, keepdim=True)[self.held_out]
+        return errors.mean().item(), errors.std().item() / math.sqrt(errors.numel())
+
+    def _set_back(self, iteration: int, trouble: str, loss: float) -> None:
+        if self._rescue.exhausted:
+            self.gave_up = True
+            self.warnings.append(f"at step {iteration} {trouble} once more: gave up and kept the best image so far.")
+            return
+        if self.precision == "bfloat16" and not math.isfinite(loss):
+            self.precision = "float32"
+            remedy = "went on in float32"
+        else:
+            remedy = f"lowered the learning rate to {self._rescue.lower():.3g}"
+        self._rescue.rewind()
+        self.warnings.append(f"at step {iteration} {trouble}: went back to the last good state and {remedy}.")
+
+
+def build_prior(problem: Problem, plan: Plan) -> Prior:
+    """Return the plan's network for this problem, on the plan's device, its weights drawn from the plan's seed."""
+    with torch.random.fork_rng(devices=[]):  # the layers' constructors draw from the global generator, in vain
+        prior = make_prior(plan.prior, input_channels(problem, plan), problem.channels, plan.norm, plan.network)
+    initialise(prior, plan.init, torch.Generator().manual_seed(plan.seed))
+    return prior.to(plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _optimizer(prior: Prior, plan: Plan) -> torch.optim.Optimizer:
+    fused = torch.device(plan.device).type in ("cpu", "cuda")
+    if plan.optimizer == "sgd":
+        return torch.optim.SGD(prior.parameters(), lr=plan.learning_rate, momentum=0.9, fused=fused)
+    return torch.optim.Adam(prior.parameters(), lr=plan.learning_rate, betas=(0.9, plan.beta2), fused=fused)
