@@ -1,0 +1,200 @@
+"""The Python interface: the names of the command line, on files, arrays and PIL images."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+from PIL import Image
+
+from restore.errors import InputError, UsageError
+from restore.figures import against_reference, figures
+from restore.fitting import Observer, fit, make_plan
+from restore.fitting.observers import ReferenceCurve
+from restore.images import Picture, from_pillow, mask_from_array, read, read_mask
+from restore.problems.noise import estimate_sigma, noise_correlation
+from restore.problems.problem import Problem, denoising, inpainting
+from restore.restoration import Restoration
+from restore.settings import FitSettings, Plan
+
+__all__ = ["ImageLike", "MaskLike", "denoise", "inpaint"]
+
+ImageLike: TypeAlias = str | Path | np.ndarray[Any, Any] | Image.Image | Picture
+"""A path, an array (H, W), (H, W, C) of uint8, uint16 or float, a PIL image, or a `Picture`."""
+
+MaskLike: TypeAlias = str | Path | np.ndarray[Any, Any]
+"""A path or an array (H, W); nonzero is the hole."""
+
+Announce: TypeAlias = Callable[[Problem, Plan], None]
+"""Called once before the first step, with what is about to be done."""
+
+POLARITY_HINT = (
+    "the mask hides {share:.0%} of the picture; white is the hole: if white is what is known there, use mask_invert "
+    "(--mask-invert)."
+)
+
+
+def denoise(
+    image: ImageLike,
+    *,
+    sigma: float | Literal["auto"] = "auto",
+    reference: ImageLike | None = None,
+    observers: Sequence[Observer] = (),
+    announce: Announce | None = None,
+    **settings: Any,
+) -> Restoration:
+    """Remove noise that is independent from pixel to pixel from one picture.
+
+    Args:
+        image: the noisy picture.
+        sigma: standard deviation of the noise on the scale of 0 to 255, whatever the dtype (for float data 255 stands
+            for the whole range of the data); `auto` estimates it.
+        reference: the true picture, for figures only: the fit never sees it.
+        observers: called after each step with its `Step`.
+        announce: called once before the first step with the problem and the plan.
+        settings: fields of `FitSettings`.
+
+    Raises RestoreError: InputError for a picture that cannot be used, UsageError for settings that cannot be.
+    """
+    began = time.perf_counter()
+    picture = _picture(image)
+    if picture.invalid is not None:
+        raise InputError(
+            f"{picture.name!r} holds {int(picture.invalid.sum())} pixels that are NaN or infinite: "
+            "restore inpaint fills them."
+        )
+    estimated = sigma == "auto"
+    level = 255 * estimate_sigma(picture.pixels) if sigma == "auto" else _checked_sigma(sigma)
+    problem = denoising(torch.from_numpy(picture.pixels.copy()), level)
+    warnings = list(picture.notes)
+    correlation = noise_correlation(picture.pixels)
+    if correlation.correlated:
+        warnings.append(
+            f"the noise of neighbouring pixels is correlated ({correlation.coefficient:.2f}), as in JPEG or camera "
+            "pictures: the blind-spot objective and the estimated sigma do not hold for it; try objective 'fit'."
+        )
+    return _run("denoise", picture, problem, estimated, warnings, reference, observers, announce, settings, began)
+
+
+def inpaint(
+    image: ImageLike,
+    mask: MaskLike | None = None,
+    *,
+    mask_invert: bool = False,
+    sigma: float = 0.0,
+    reference: ImageLike | None = None,
+    observers: Sequence[Observer] = (),
+    announce: Announce | None = None,
+    **settings: Any,
+) -> Restoration:
+    """Fill the holes of one picture. Known pixels come back exactly.
+
+    Args:
+        image: the damaged picture; what it holds inside the hole is never looked at.
+        mask: white (nonzero) is the hole; None where NaN pixels of float data are the hole.
+        mask_invert: take black for the hole.
+        sigma: standard deviation of noise in the known pixels, on the scale of 0 to 255.
+        reference, observers, announce, settings: as for `denoise`.
+
+    Raises RestoreError: InputError for a picture or mask that cannot be used, UsageError for settings that cannot be.
+    """
+    began = time.perf_counter()
+    picture = _picture(image)
+    hole = _hole(picture, mask, mask_invert)
+    warnings = list(picture.notes)
+    if mask is not None and hole.mean() > 0.5:
+        warnings.append(POLARITY_HINT.format(share=float(hole.mean())))
+    problem = inpainting(torch.from_numpy(picture.pixels.copy()), torch.from_numpy(hole), _checked_sigma(sigma))
+    return _run("inpaint", picture, problem, False, warnings, reference, observers, announce, settings, began)
+
+
+def _run(
+    command: str,
+    picture: Picture,
+    problem: Problem,
+    sigma_estimated: bool,
+    warnings: list[str],
+    reference: ImageLike | None,
+    observers: Sequence[Observer],
+    announce: Announce | None,
+    settings: dict[str, Any],
+    began: float,
+) -> Restoration:
+    wanted = FitSettings.from_mapping(settings)
+    truth = None if reference is None else _reference_pixels(_picture(reference), picture)
+    plan = make_plan(problem, wanted)
+    curve = None if truth is None else ReferenceCurve(problem, torch.from_numpy(truth)[None])
+    if announce is not None:
+        announce(problem, plan)
+    fitted = fit(problem, plan, [*observers] if curve is None else [curve, *observers])
+    restored = picture.with_pixels(problem.composite(fitted.image.cpu())[0].numpy())
+    report = figures(
+        command,
+        picture,
+        problem,
+        wanted,
+        plan,
+        fitted,
+        curve,
+        sigma_estimated=sigma_estimated,
+        seconds=time.perf_counter() - began,
+        warnings=(*warnings, *fitted.warnings),
+    )
+    hole = None if problem.kind != "inpaint" else ~problem.known[0, 0].numpy()
+    scores = against_reference(problem.measurement[0].numpy(), restored.quantised(), truth, hole)
+    reasons = {**report["null_reasons"], **scores["null_reasons"]}
+    return Restoration(restored, plan, fitted, curve, {**report, **scores, "null_reasons": reasons})
+
+
+def _picture(image: ImageLike) -> Picture:
+    if isinstance(image, Picture):
+        return image
+    if isinstance(image, Image.Image):
+        return from_pillow(image)
+    if isinstance(image, str | Path):
+        return read(image)
+    return Picture.from_array(image)
+
+
+def _hole(picture: Picture, mask: MaskLike | None, invert: bool) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return bool (H, W): the mask's hole and the pixels that are not finite."""
+    if mask is None:
+        if picture.invalid is None:
+            raise UsageError("inpainting needs a mask: white is the hole (only NaN pixels of float data need none).")
+        return np.asarray(picture.invalid)
+    if isinstance(mask, str | Path):
+        hole = read_mask(mask, picture.size, invert=invert)
+    else:
+        hole = mask_from_array(mask, picture.size, invert=invert)
+    if picture.invalid is None:
+        return hole
+    if bool((hole | picture.invalid).all()):
+        raise InputError("the mask and the NaN pixels together hide the whole picture, so nothing is known.")
+    return np.asarray(hole | picture.invalid)
+
+
+def _checked_sigma(sigma: float) -> float:
+    if not (0 <= sigma < 1000):
+        raise UsageError(
+            f"sigma is the noise on the scale of 0 to 255, at least 0, not {sigma}: give another or 'auto'."
+        )
+    return float(sigma)
+
+
+def _reference_pixels(reference: Picture, picture: Picture) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Return the reference on the scale of the picture's pixels.
+
+    Raises InputError when it is another kind of picture.
+    """
+    if reference.pixels.shape != picture.pixels.shape:
+        ours, theirs = (f"{p.width}x{p.height} with {p.channels} channel(s)" for p in (picture, reference))
+        raise InputError(f"the reference has {theirs}, the picture {ours}: they must be alike.")
+    if reference.invalid is not None:
+        raise InputError(f"the reference {reference.name!r} holds NaN or infinite pixels: nothing compares with them.")
+    if picture.dtype != np.float32 or reference.dtype != np.float32:
+        return reference.pixels.copy()
+    return ((reference.values() - picture.offset) / picture.scale).astype(np.float32)

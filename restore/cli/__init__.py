@@ -1,0 +1,5 @@
+"""The command line. Nothing here imports torch before a command needs it."""
+
+from restore.cli.app import main
+
+__all__ = ["main"]

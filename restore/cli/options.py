@@ -1,0 +1,122 @@
+"""Options that `denoise` and `inpaint` share, and how their text becomes settings."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+import typer
+
+from restore.errors import UsageError
+from restore.settings import CHOICES
+
+__all__ = ["parse_duration", "parse_sigma"]
+
+FIT = "Fit"
+OUTPUT = "Output"
+ADVANCED = "Network and optimiser"
+
+
+def _names(setting: str) -> str:
+    return ", ".join(CHOICES[setting])
+
+
+class Existing(StrEnum):
+    """What to do about an output that is there."""
+
+    error = "error"
+    overwrite = "overwrite"
+
+
+Input: TypeAlias = Annotated[str, typer.Argument(metavar="IN", help="The picture; - reads standard input.")]
+Output: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "-o",
+        "--output",
+        help="Where to write; - for standard output. Default: <stem>.restored.<ext>.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+ExistingOption: TypeAlias = Annotated[
+    Existing, typer.Option("--existing", help="If the output is there.", rich_help_panel=OUTPUT)
+]
+Json: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print the report as one JSON object on stdout.", rich_help_panel=OUTPUT)
+]
+Quiet: TypeAlias = Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.", rich_help_panel=OUTPUT)]
+Verbose: TypeAlias = Annotated[
+    bool, typer.Option("-v", "--verbose", help="Print the whole plan.", rich_help_panel=OUTPUT)
+]
+Reference: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--reference", help="The true picture, for figures; the fit never sees it.", rich_help_panel=OUTPUT),
+]
+Preset: TypeAlias = Annotated[
+    str, typer.Option("--preset", help=f"How much work, or whose: {_names('preset')}.", rich_help_panel=FIT)
+]
+Stop: TypeAlias = Annotated[str, typer.Option("--stop", help=f"When to stop: {_names('stop')}.", rich_help_panel=FIT)]
+Iterations: TypeAlias = Annotated[
+    int | None, typer.Option("--iterations", min=1, help="Number of steps, at most.", rich_help_panel=FIT)
+]
+TimeBudget: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--time-budget", help="End after this long: 60s, 5m, 1h.", rich_help_panel=FIT),
+]
+Seed: TypeAlias = Annotated[int, typer.Option("--seed", min=0, help="Of all random draws.", rich_help_panel=FIT)]
+Device: TypeAlias = Annotated[
+    str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=FIT)
+]
+Precision: TypeAlias = Annotated[
+    str, typer.Option("--precision", help=f"Of the network: {_names('precision')}.", rich_help_panel=FIT)
+]
+Prior: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--prior", help=f"Untrained network: {_names('prior')}.", rich_help_panel=ADVANCED),
+]
+Norm: TypeAlias = Annotated[
+    str | None, typer.Option("--norm", help=f"Normalisation: {_names('norm')}.", rich_help_panel=ADVANCED)
+]
+Init: TypeAlias = Annotated[
+    str | None, typer.Option("--init", help=f"Initial weights: {_names('init')}.", rich_help_panel=ADVANCED)
+]
+Optimizer: TypeAlias = Annotated[
+    str, typer.Option("--optimizer", help=f"{_names('optimizer')}.", rich_help_panel=ADVANCED)
+]
+LearningRate: TypeAlias = Annotated[
+    float | None, typer.Option("--learning-rate", help="Step size.", rich_help_panel=ADVANCED)
+]
+Objective: TypeAlias = Annotated[
+    str, typer.Option("--objective", help=f"What is scored: {_names('objective')}.", rich_help_panel=ADVANCED)
+]
+
+
+def parse_sigma(text: str) -> float | Literal["auto"]:
+    """Return `auto` or a number.
+
+    Raises UsageError for anything else.
+    """
+    if text == "auto":
+        return "auto"
+    try:
+        return float(text)
+    except ValueError as error:
+        raise UsageError(f"--sigma takes 'auto' or a number on the scale of 0 to 255, not {text!r}.") from error
+
+
+def parse_duration(text: str | None) -> float | None:
+    """Return seconds.
+
+    Raises UsageError for text that is no duration.
+
+    >>> parse_duration("90"), parse_duration("1.5m"), parse_duration("2h")
+    (90.0, 90.0, 7200.0)
+    """
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*(s|m|min|h)?", text.strip())
+    if match is None or float(match[1]) == 0:
+        raise UsageError(f"--time-budget takes a duration above 0 such as 60s, 5m or 1h, not {text!r}.")
+    return float(match[1]) * {None: 1, "s": 1, "m": 60, "min": 60, "h": 3600}[match[2]]

@@ -1,0 +1,69 @@
+"""The progress of a fit on stderr: a bar on a terminal, a plain line every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any
+
+from tqdm import tqdm
+
+from restore.fitting import Step
+from restore.problems.problem import Problem
+from restore.settings import Plan
+
+__all__ = ["Progress"]
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Progress:
+    """An observer that shows the step, the loss, the held-out error as a PSNR, and the time that is left.
+
+    Args:
+        name: of the picture.
+        shown: False for silence.
+    """
+
+    def __init__(self, name: str, shown: bool) -> None:
+        self._name = name
+        self._shown = shown
+        self._bar: Any = None
+        self._next_line = SECONDS_BETWEEN_LINES
+        self._variance = 0.0
+        self._steps = 0
+        self._state = ""
+
+    def start(self, problem: Problem, plan: Plan) -> None:
+        """Begin to show the progress of a fit."""
+        self._variance = (problem.sigma / 255) ** 2
+        self._steps = plan.iterations
+        if self._shown and sys.stderr.isatty():
+            self._bar = tqdm(total=plan.iterations, desc=self._name, unit="step", file=sys.stderr, dynamic_ncols=True)
+
+    def __call__(self, step: Step) -> None:
+        """Show the step."""
+        if not self._shown:
+            return
+        if step.held_out is not None:
+            self._state = f"held-out {step.held_out:.5f}"
+            if step.held_out > self._variance:
+                self._state += f" (~{-10 * math.log10(step.held_out - self._variance):.1f} dB)"
+        if self._bar is not None:
+            self._bar.update(step.iteration - self._bar.n)
+            self._bar.set_postfix_str(f"loss {step.loss:.5f} {self._state}", refresh=False)
+        elif step.seconds >= self._next_line:
+            self._next_line = step.seconds + SECONDS_BETWEEN_LINES
+            left = step.seconds / step.iteration * (self._steps - step.iteration)
+            print(
+                f"{self._name}: step {step.iteration}/{self._steps}, loss {step.loss:.5f} {self._state}, "
+                f"at most {left:.0f} s left",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    def close(self) -> None:
+        """Leave the terminal in order."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

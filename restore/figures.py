@@ -1,0 +1,191 @@
+"""The figures of a run, as one object that strict JSON can hold.
+
+What needs a reference is null without one, and what is not finite is null; `null_reasons` says why, key by key.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import torch
+
+from restore.fitting import Fitted
+from restore.fitting.observers import ReferenceCurve
+from restore.images import Picture
+from restore.metrics import LpipsUnavailable, lpips_distance, psnr, ssim
+from restore.problems.problem import Problem
+from restore.settings import FitSettings, Plan
+
+__all__ = ["SCHEMA_VERSION", "against_reference", "figures"]
+
+SCHEMA_VERSION = 1
+
+Pixels = np.ndarray[Any, np.dtype[np.float32]]
+
+SIGMA_UNCERTAINTY = 0.015
+"""Relative standard error of an estimated sigma on photographs."""
+
+NO_REFERENCE = "needs --reference"
+
+
+def figures(
+    command: str,
+    picture: Picture,
+    problem: Problem,
+    settings: FitSettings,
+    plan: Plan,
+    fitted: Fitted,
+    curve: ReferenceCurve | None,
+    *,
+    sigma_estimated: bool,
+    seconds: float,
+    warnings: tuple[str, ...],
+) -> dict[str, Any]:
+    """Return every figure of a run but those of `against_reference`."""
+    estimate, error, why_not = _estimate(problem, fitted, sigma_estimated)
+    report: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "command": command,
+        "input": None if picture.path is None else str(picture.path),
+        "output": None,
+        "size": [picture.width, picture.height],
+        "problem": problem.kind,
+        "prior": plan.prior,
+        "parameters": fitted.parameters,
+        "norm": plan.norm,
+        "init": plan.init,
+        "objective": plan.objective,
+        "preset": settings.preset,
+        "stop": plan.stop,
+        "seed": plan.seed,
+        "device": plan.device,
+        "precision": fitted.precision,
+        "threads": torch.get_num_threads(),
+        "sigma": problem.sigma,
+        "sigma_estimated": sigma_estimated,
+        "learning_rate": plan.learning_rate,
+        "iterations": fitted.iterations,
+        "iteration_best": fitted.iteration_best,
+        "stop_reason": fitted.stop_reason,
+        "seconds": round(seconds, 3),
+        "seconds_per_iteration": fitted.seconds / max(1, fitted.iterations),
+        "peak_memory_mb": _peak_memory_mb(plan.device),
+        "psnr_peak": max(curve.psnr) if curve and curve.psnr else None,
+        "psnr_final": curve.psnr[-1] if curve and curve.psnr else None,
+        "psnr_network": curve.network[-1] if curve and curve.network else None,
+        "psnr_estimate": estimate,
+        "psnr_estimate_error": error,
+        "warnings": list(warnings),
+        "versions": _versions(),
+        "null_reasons": {},
+    }
+    reasons = report["null_reasons"]
+    if estimate is None:
+        reasons["psnr_estimate"] = reasons["psnr_estimate_error"] = why_not
+    for name in ("psnr_peak", "psnr_final", "psnr_network"):
+        if report[name] is None:
+            reasons[name] = NO_REFERENCE
+    if report["peak_memory_mb"] is None:
+        reasons["peak_memory_mb"] = "this platform does not tell"
+    if picture.path is None:
+        reasons["input"] = "came as an array or from standard input"
+    return _finite(report)
+
+
+def against_reference(
+    measured: Pixels, written: Pixels, reference: Pixels | None, hole: np.ndarray[Any, np.dtype[np.bool_]] | None
+) -> dict[str, Any]:
+    """Return `psnr_input, psnr, psnr_hole, ssim, lpips` of the `written` pixels, (C, H, W) on the scale of [0, 1].
+
+    Args:
+        measured: what was given, before the restoration.
+        reference: the true picture, or None.
+        hole: bool (H, W), True where pixels were unknown; None for other problems than inpainting.
+    """
+    names = ("psnr_input", "psnr", "psnr_hole", "ssim", "lpips")
+    reasons: dict[str, str] = {}
+    if reference is None:
+        return {**dict.fromkeys(names), "null_reasons": dict.fromkeys(names, NO_REFERENCE)}
+    truth, before, after = (torch.from_numpy(x.copy()) for x in (reference, measured, written))
+    scores: dict[str, Any] = {
+        "psnr_input": float(psnr(before, truth)),
+        "psnr": float(psnr(after, truth)),
+        "psnr_hole": None,
+        "ssim": None,
+        "lpips": None,
+    }
+    if hole is None:
+        reasons["psnr_hole"] = "only inpainting has a hole"
+    else:
+        scores["psnr_hole"] = float(psnr(after, truth, where=torch.from_numpy(hole)))
+    similarity = float(ssim(after, truth))
+    scores["ssim"] = similarity
+    if not math.isfinite(similarity):
+        reasons["ssim"] = "the picture is smaller than the 11 x 11 window"
+    distance = lpips_distance(after.clamp(0, 1), truth.clamp(0, 1))
+    if isinstance(distance, LpipsUnavailable):
+        reasons["lpips"] = f"{distance.reason} {distance.hint}"
+    else:
+        scores["lpips"] = float(distance)
+    scores["null_reasons"] = reasons
+    return _finite(scores)
+
+
+def _estimate(problem: Problem, fitted: Fitted, sigma_estimated: bool) -> tuple[float | None, float | None, str]:
+    """Return the PSNR that the held-out pixels suggest, its standard error, and the reason if there is none.
+
+    Their mean squared error is the image's plus sigma^2, which is taken off; of an inpainting, only the hole's part
+    counts.
+    """
+    if fitted.held_out_error is None or fitted.held_out_deviation is None:
+        return None, None, "no pixels were held out of this fit"
+    variance = (problem.sigma / 255) ** 2
+    doubt = 2 * SIGMA_UNCERTAINTY * variance if sigma_estimated else 0.0
+    error = fitted.held_out_error - variance
+    deviation = math.hypot(fitted.held_out_deviation, doubt)
+    if error <= 0:
+        return None, None, "the held-out error is not above the noise: sigma is too high, or the error too small"
+    decibels = 10 / math.log(10) * deviation / error
+    if decibels > 1:
+        return None, None, f"its standard error would be {decibels:.1f} dB, above 1 dB"
+    if problem.kind == "inpaint":
+        error *= 1 - float(problem.known.float().mean())
+    return -10 * math.log10(error), decibels, ""
+
+
+def _peak_memory_mb(device: str) -> float | None:
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "restore": version("restore"),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def _finite(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace infinities and NaN by None, and say so."""
+    clean = dict(report)
+    reasons = dict(clean["null_reasons"])
+    for name, value in clean.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            clean[name] = None
+            reasons.setdefault(name, "the two pictures are equal" if value > 0 else "not a finite number")
+    clean["null_reasons"] = reasons
+    return clean
