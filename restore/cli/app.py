@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from restore.cli.cells import cells
 from restore.cli.degrade import degrade
 from restore.cli.denoise import denoise
 from restore.cli.doctor import doctor
@@ -29,6 +30,7 @@ app.command()(denoise)
 app.command()(inpaint)
 app.command()(degrade)
 app.command()(doctor)
+app.add_typer(cells, name="cells")
 
 
 def _version(wanted: bool) -> None:

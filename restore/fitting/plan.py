@@ -17,6 +17,9 @@ __all__ = ["make_plan"]
 WORK = {"fast": 0.4, "balanced": 1.0, "best": 4.0}
 """Steps of a preset, as a multiple of the default's."""
 
+HELD_OUT = 0.02
+"""Fraction of the measured pixels that are held out for the held-out rule."""
+
 FEWEST_HELD_OUT = 64
 """Held-out pixels below which their error says too little to stop by."""
 
@@ -25,14 +28,14 @@ WIDE_RADIUS = 16.0
 
 BLINDSPOT: Mapping[str, Mapping[str, Any]] = {
     "denoise": {
-        "iterations": 650,
+        "iterations": 500,
         "loss": "squared",
         "hidden": 0.2,
         "residual": False,
         "average": 0.98,
         "learning_rate": 3e-3,
-        "beta2": 0.95,
-        "patience": 150,
+        "beta2": 0.9,
+        "patience": 100,
     },
     "inpaint": {
         "iterations": 1600,
@@ -41,16 +44,29 @@ BLINDSPOT: Mapping[str, Mapping[str, Any]] = {
         "residual": True,
         "average": 0.98,
         "learning_rate": 3e-3,
+        "beta2": 0.9,
         "patience": 300,
     },
 }
 
-FIT: Mapping[str, Any] = {
-    "iterations": 1800,
-    "average": 0.99,
-    "learning_rate": 0.01,
-    "code_noise": 1 / 30,
-    "patience": 300,
+REGION: Mapping[str, Any] = {
+    # Only a deep network without skip connections carries structure across a region; the published one does it best.
+    # No known pixel is like those of the hole, so the held-out error has nothing to say about them.
+    **paper.DIP_SETTINGS["library"],
+    "iterations": 1500,
+    "average": 0.9,
+    "stop": "none",
+}
+
+FIT: Mapping[str, Mapping[str, Any]] = {
+    "hourglass": {
+        "iterations": 1800,
+        "average": 0.99,
+        "learning_rate": 0.01,
+        "code_noise": 1 / 30,
+        "patience": 300,
+    },
+    "decoder": {"iterations": 1800, "average": 0.99, "learning_rate": 0.01, "patience": 300},
 }
 
 DEFAULTS: Mapping[str, Any] = {
@@ -64,9 +80,9 @@ DEFAULTS: Mapping[str, Any] = {
     "code_noise": 0.0,
     "hidden": 0.0,
     "residual": False,
-    "held_out": 0.02,
     "average": 0.0,
-    "warmup": 200,
+    "stop": "heldout",  # needs no knowledge of the noise and holds under every normalisation
+    "warmup": 100,
     "patience": 1000,
     "rewind_rate": 0.5,
 }
@@ -80,32 +96,17 @@ def make_plan(problem: Problem, settings: FitSettings) -> Plan:
     Raises UsageError for settings that contradict each other, DeviceError for a device that is not there.
     """
     device = resolve_device(settings.device)
-    published = settings.preset.startswith("paper")
-    prior = settings.prior or ("dip" if published else "hourglass")
-    objective = _objective(problem, settings, prior, published)
-
-    values: dict[str, Any] = dict(DEFAULTS)
-    if published:
-        values |= _published(problem, settings, prior)
-    elif objective == "blindspot":
-        values |= BLINDSPOT[problem.kind]
-        values["iterations"] = _steps(values["iterations"], problem, settings.preset)
-    else:
-        values |= FIT
-        values["iterations"] = _steps(values["iterations"], problem, settings.preset)
-        if prior == "decoder":
-            values["code_noise"] = 0.0
-
+    prior, objective, values = _choose(problem, settings)
+    values = {**DEFAULTS, **values}
     for name in ("norm", "init", "learning_rate", "iterations"):
         if getattr(settings, name) is not None:
             values[name] = getattr(settings, name)
-    if settings.iterations is None and settings.optimizer == "sgd":
-        values["iterations"] *= 2
     values["network"] = {**values["network"], **settings.network}
-    values["stop"] = _stop(settings, published)
-    if values["stop"] != "heldout" or int(problem.known.sum()) * values["held_out"] < FEWEST_HELD_OUT:
-        values["held_out"] = 0.0
-        values["stop"] = "none" if values["stop"] == "heldout" else values["stop"]
+    if settings.stop != "auto":
+        values["stop"] = settings.stop
+    values["held_out"] = HELD_OUT if values["stop"] == "heldout" else 0.0
+    if int(problem.known.sum()) * values["held_out"] < FEWEST_HELD_OUT and values["stop"] == "heldout":
+        values |= {"held_out": 0.0, "stop": "none"}
     return Plan(
         prior=prior,
         optimizer=settings.optimizer,
@@ -118,49 +119,47 @@ def make_plan(problem: Problem, settings: FitSettings) -> Plan:
     )
 
 
-def _objective(problem: Problem, settings: FitSettings, prior: str, published: bool) -> str:
-    if published and settings.objective == "blindspot":
-        raise UsageError("the published settings fit a fixed code: --preset paper excludes --objective blindspot.")
-    if settings.objective != "auto":
-        if settings.objective == "blindspot" and prior == "decoder":
-            raise UsageError(
-                "objective 'blindspot' shows the network a picture, but the prior 'decoder' only takes a small code: "
-                "use --objective fit, or --prior hourglass or dip."
-            )
-        return settings.objective
-    if published or prior == "decoder":
-        return "fit"
-    if problem.kind == "inpaint" and hole_radius(~problem.known[0, 0].cpu().numpy()) > WIDE_RADIUS:
-        return "fit"
-    return "blindspot"
-
-
-def _published(problem: Problem, settings: FitSettings, prior: str) -> dict[str, Any]:
-    if prior not in ("dip", "decoder"):
-        raise UsageError(f"there are no published settings for the prior {prior!r}: use --prior dip or decoder.")
-    name = settings.preset.partition(":")[2]
-    if prior == "decoder":
-        if name:
-            raise UsageError(f"--preset paper:{name} is a setting of the prior dip: use --preset paper with decoder.")
-        values = dict(paper.DECODER)
+def _choose(problem: Problem, settings: FitSettings) -> tuple[str, str, dict[str, Any]]:
+    """Return the prior, the objective, and what goes with them, by the kind of problem and what the user insists on."""
+    if settings.preset.startswith("paper"):
+        prior = settings.prior or "dip"
+        if settings.objective == "blindspot":
+            raise UsageError("the published settings fit a fixed code: --preset paper excludes --objective blindspot.")
+        return prior, "fit", _published(problem, settings.preset, prior)
+    values: Mapping[str, Any]
+    if _is_region(problem) and settings.prior in (None, "dip") and settings.objective != "blindspot":
+        prior, objective, values = "dip", "fit", REGION
     else:
+        prior = settings.prior or "hourglass"
+        objective = settings.objective
+        if objective == "auto":
+            objective = "fit" if prior == "decoder" else "blindspot"
+        values = FIT.get(prior, FIT["hourglass"]) if objective == "fit" else BLINDSPOT[problem.kind]
+    return prior, objective, {**values, "iterations": _steps(values["iterations"], problem, settings.preset)}
+
+
+def _is_region(problem: Problem) -> bool:
+    return problem.kind == "inpaint" and hole_radius(~problem.known[0, 0].cpu().numpy()) > WIDE_RADIUS
+
+
+def _published(problem: Problem, preset: str, prior: str) -> dict[str, Any]:
+    name = preset.partition(":")[2]
+    if prior == "decoder" and name:
+        raise UsageError(f"--preset paper:{name} is a setting of the prior dip: use --preset paper with decoder.")
+    if prior == "decoder":
+        values = dict(paper.DECODER)
+    elif prior == "dip":
         values = dict(paper.DIP_SETTINGS[name or paper.choose(problem)])
         if problem.kind == "denoise" and problem.sigma >= 40:
             values["code_noise"] = 1 / 20
-    # As published a collapsed fit is set back to its last good state and goes on at the same rate.
-    return {"held_out": 0.0, "rewind_rate": 1.0, **values}
-
-
-def _stop(settings: FitSettings, published: bool) -> str:
-    if settings.stop != "auto":
-        return settings.stop
-    # The held-out error needs no knowledge of the noise and holds under every normalisation, which the variance of
-    # the outputs does not. The published settings run to their end.
-    return "none" if published else "heldout"
+    else:
+        raise UsageError(f"there are no published settings for the prior {prior!r}: use --prior dip or decoder.")
+    # Published fits run to their end; one that collapses is set back to its last good state at the same rate.
+    return {"stop": "none", "rewind_rate": 1.0, **values}
 
 
 def _steps(steps: int, problem: Problem, preset: str) -> int:
     """Scale the number of steps to the preset's work and the picture's size: more pixels teach more in a step."""
     height, width = problem.size
-    size = min(1.0, (65536 / (height * width)) ** 0.4)
+    size = min(1.0, (65536 / (height * width)) ** 0.3)
     return max(50, round(steps * WORK[preset] * float(size)))
