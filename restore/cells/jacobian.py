@@ -1,0 +1,132 @@
+"""How far gradients travel through a cell: adjoint norms, the end-to-end Jacobian, and its recurrent matrices.
+
+Everything is measured in float64, on a copy of the cell, whatever precision it trains in.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.utils import parametrize
+
+from restore.cells.base import Cell, State, unroll
+
+__all__ = ["gradient_norms", "orthogonality_error", "singular_values", "spectral_radius", "state_norms"]
+
+
+def gradient_norms(cell: Cell, drives: Tensor, functional: Tensor, state: State = None) -> Tensor:
+    """Return |dL/dh_t| for t = 0..T, float64 (T + 1,), where L = <functional, readout(h_T)>.
+
+    `drives` is (T, ..., drive_size), `functional` (..., readout_size). The norm is over all of the state and of the
+    batch; a complex unit counts as its two real parts.
+    """
+    cell = _in_double(cell)
+    states = [_leaf(cell.initial(drives.shape[1:-1]) if state is None else state)]
+    with torch.enable_grad(), parametrize.cached():
+        for drive in drives.double():
+            states.append(cell(drive, states[-1]))
+        loss = (functional.double() * cell.readout(states[-1])).sum()
+    parts = [[part for part in _tensors(state) if part.requires_grad] for state in states]
+    gradients = iter(torch.autograd.grad(loss, list(itertools.chain(*parts)), materialize_grads=True))
+    squares = [[_real(next(gradients)).square().sum() for _ in state] for state in parts]
+    return torch.stack([sum(state, loss.new_zeros(())).sqrt() for state in squares])
+
+
+def singular_values(cell: Cell, drives: Tensor, state: State = None) -> Tensor:
+    """Return the singular values of dh_T/dh_0 over one sequence, float64, largest first.
+
+    `drives` is (T, drive_size). The Jacobian is that of the whole state, a complex unit as its two real parts. It is
+    multiplied up from the exact Jacobians of the steps, its scale kept apart so that nothing over- or underflows on the
+    way. Values below about 1e-15 of the largest are rounding; all are NaN if the Jacobian is not finite.
+    """
+    cell = _in_double(cell)
+    state = cell.initial() if state is None else state
+    width = sum(_real(tensor).numel() for tensor in _tensors(state))
+    product = torch.eye(width, dtype=torch.float64, device=drives.device)
+    log_scale = torch.zeros((), dtype=torch.float64, device=drives.device)
+    with torch.enable_grad(), parametrize.cached():
+        for drive in drives.double():
+            jacobian, state = _step_jacobian(cell, drive, state, width)
+            product = jacobian @ product
+            scale = product.abs().max()
+            if scale == 0:
+                break
+            product, log_scale = product / scale, log_scale + scale.log()
+    if not product.isfinite().all():
+        return torch.full((width,), torch.nan, dtype=torch.float64, device=product.device)
+    values: Tensor = torch.linalg.svdvals(product) * log_scale.exp()
+    return values
+
+
+def state_norms(cell: Cell, drives: Tensor, state: State = None) -> Tensor:
+    """Return |readout(h_t)| for t = 1..T under `drives` (T, ..., drive_size), float64 (T,)."""
+    cell = _in_double(cell)
+    with torch.no_grad():
+        states = unroll(cell, drives.double(), None if state is None else _map(state, _double))
+        return torch.stack([cell.readout(state).norm() for state in states])
+
+
+def orthogonality_error(matrix: Tensor) -> float:
+    """Return the Frobenius norm of W^H W - I, measured in float64.
+
+    >>> orthogonality_error(torch.eye(3))
+    0.0
+    """
+    wide = _double(matrix.detach())
+    identity = torch.eye(wide.shape[-1], dtype=wide.dtype, device=wide.device)
+    return float(torch.linalg.matrix_norm(wide.mH @ wide - identity))
+
+
+def spectral_radius(matrix: Tensor) -> float:
+    """Return the largest modulus of an eigenvalue, measured in float64.
+
+    >>> spectral_radius(torch.tensor([[0.5, 9.0], [0.0, -2.0]]))
+    2.0
+    """
+    return float(torch.linalg.eigvals(_double(matrix.detach())).abs().max())
+
+
+def _step_jacobian(cell: Cell, drive: Tensor, state: State, width: int) -> tuple[Tensor, State]:
+    """Return dh_t/dh_{t-1} (width, width) and h_t, from as many copies of the state as it has rows."""
+    copies = _leaf(_map(state, lambda tensor: tensor.expand(width, *tensor.shape)))
+    following = cell(drive.expand(width, *drive.shape), copies)
+    # Row i of the Jacobian is the gradient of component i, taken in copy i: together, of the trace.
+    components = torch.cat([_real(part).reshape(width, -1) for part in _tensors(following)], dim=-1)
+    gradients = torch.autograd.grad(components.trace(), _tensors(copies), materialize_grads=True)
+    jacobian = torch.cat([_real(gradient).reshape(width, -1) for gradient in gradients], dim=-1)
+    return jacobian, _map(following, lambda tensor: tensor[0].detach())
+
+
+def _in_double(cell: Cell) -> Cell:
+    return copy.deepcopy(cell).double().requires_grad_(False)
+
+
+def _map(state: State, function: Callable[[Tensor], Tensor]) -> State:
+    """Apply `function` to the tensor, or to every differentiable tensor of the NamedTuple, that a state is."""
+    if isinstance(state, Tensor):
+        return function(state)
+    return type(state)(*(function(part) if _differentiable(part) else part for part in state))
+
+
+def _tensors(state: State) -> list[Tensor]:
+    return [state] if isinstance(state, Tensor) else [part for part in state if _differentiable(part)]
+
+
+def _differentiable(part: object) -> bool:
+    return isinstance(part, Tensor) and (part.is_floating_point() or part.is_complex())
+
+
+def _leaf(state: State) -> State:
+    return _map(state, lambda tensor: _double(tensor).detach().clone().requires_grad_())
+
+
+def _double(tensor: Tensor) -> Tensor:
+    return tensor.to(torch.complex128 if tensor.is_complex() else torch.float64)
+
+
+def _real(tensor: Tensor) -> Tensor:
+    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
