@@ -1,0 +1,21 @@
+"""Whether gradients arrive: measures of a network's health, and the verdicts on them."""
+
+from __future__ import annotations
+
+from restore.health.verdicts import (
+    EXPLODING_ABOVE,
+    VANISHING_BELOW,
+    Verdict,
+    end_to_end_ratio,
+    verdict_of_path,
+    verdict_of_ratio,
+)
+
+__all__ = [
+    "EXPLODING_ABOVE",
+    "VANISHING_BELOW",
+    "Verdict",
+    "end_to_end_ratio",
+    "verdict_of_path",
+    "verdict_of_ratio",
+]

@@ -1,0 +1,35 @@
+"""One thread a worker, and the small pictures that many rooms test with."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    """A generator of the CPU with a fixed seed."""
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def flat() -> Tensor:
+    """A grey picture of one value, (1, 64, 64)."""
+    return torch.full((1, 64, 64), 0.5)
+
+
+@pytest.fixture
+def scene() -> Tensor:
+    """A colour picture of soft waves and one hard edge, (3, 40, 50) in [0.05, 0.95]; no network's size multiple."""
+    y, x = torch.meshgrid(torch.linspace(0, 1, 40), torch.linspace(0, 1, 50), indexing="ij")
+    waves = torch.stack([torch.sin(5 * x + 2 * y), torch.cos(7 * y), torch.sin(4 * x * y)])
+    return 0.5 + 0.3 * waves + 0.15 * torch.where(x > y, 1.0, -1.0)
+
+
+@pytest.fixture
+def noisy_scene(scene: Tensor, generator: torch.Generator) -> Tensor:
+    """The scene with Gaussian noise of sigma 25 of 255, not clipped."""
+    return scene + 25 / 255 * torch.randn(scene.shape, generator=generator)
