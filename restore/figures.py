@@ -90,9 +90,10 @@ def figures(
         reasons["psnr_estimate"] = reasons["psnr_estimate_error"] = why_not
     for name in ("psnr_peak", "psnr_final", "psnr_network"):
         if report[name] is None:
-            reasons[name] = NO_REFERENCE
+            reasons[name] = NO_REFERENCE if curve is None else "the fit ended before its first check"
     if report["peak_memory_mb"] is None:
         reasons["peak_memory_mb"] = "this platform does not tell"
+    reasons["output"] = "not written yet"
     if picture.path is None:
         reasons["input"] = "came as an array or from standard input"
     return _finite(report)

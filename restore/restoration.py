@@ -15,7 +15,7 @@ from restore.fitting.observers import ReferenceCurve
 from restore.images import Picture, atomic_write_bytes, check_output, check_target, write_pages
 from restore.settings import Plan
 
-__all__ = ["Restoration", "save_pages", "sidecar_path", "to_json"]
+__all__ = ["Restoration", "save_pages", "sidecar_path", "to_json", "written_to"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +75,14 @@ def save_pages(
         check_target(beside, existing=existing)
     write_pages(pictures, path, existing=existing)
     if sidecar:
-        atomic_write_bytes(beside, to_json({**report, "output": str(path)}).encode(), existing=existing)
+        atomic_write_bytes(beside, to_json(written_to(path, report)).encode(), existing=existing)
     return Path(path)
+
+
+def written_to(path: str | Path, report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the report with its `output` filled in."""
+    reasons = {name: why for name, why in report["null_reasons"].items() if name != "output"}
+    return {**report, "output": str(path), "null_reasons": reasons}
 
 
 def sidecar_path(path: str | Path) -> Path:

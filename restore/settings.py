@@ -31,6 +31,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
 """The names that each setting takes."""
 
 
+NUMBERS: dict[str, type] = {"learning_rate": float, "iterations": int, "time_budget": float, "seed": int}
+MAY_BE_NONE = ("prior", "norm", "init", "learning_rate", "iterations", "time_budget")
+
+
 @dataclass(frozen=True)
 class FitSettings:
     """What a user may set. Everything has a default that needs no thought.
@@ -72,11 +76,12 @@ class FitSettings:
     def __post_init__(self) -> None:
         for name, known in CHOICES.items():
             value = getattr(self, name)
-            if value is not None and value not in known:
+            if not (value is None and name in MAY_BE_NONE) and value not in known:
                 raise unknown_name(name, str(value), known)
-        _positive("learning_rate", self.learning_rate)
-        _positive("iterations", self.iterations)
-        _positive("time_budget", self.time_budget)
+        for name, kind in NUMBERS.items():
+            value = getattr(self, name)
+            if not (value is None and name in MAY_BE_NONE):
+                _check_number(name, value, kind)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> FitSettings:
@@ -143,6 +148,12 @@ class Plan:
     precision: str
 
 
-def _positive(name: str, value: float | None) -> None:
-    if value is not None and not (value > 0 and math.isfinite(value)):
-        raise UsageError(f"{name} must be a number above 0, not {value}.")
+def _check_number(name: str, value: Any, kind: type) -> None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not (whole or (kind is float and isinstance(value, float))):
+        raise UsageError(f"{name} must be {'a whole number' if kind is int else 'a number'}, not {value!r}.")
+    if name == "seed":
+        if not 0 <= value < 2**31:
+            raise UsageError(f"seed must lie between 0 and {2**31 - 1}, not {value}.")
+    elif not (value > 0 and math.isfinite(value)):
+        raise UsageError(f"{name} must be a finite number above 0, not {value}.")

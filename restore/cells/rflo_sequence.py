@@ -93,7 +93,9 @@ class SequenceCircuit(nn.Module):
 
     @torch.no_grad()
     def learn_order(self, successors: Sequence[int], *, rounds: int = 50, rate: float = 0.5) -> None:
-        """Learn by the delta rule that pattern i is followed by pattern `successors[i]`, from playing it so.
+        """Learn by the delta rule that pattern i is followed by pattern `successors[i]`.
+
+        Each round plays every pattern from where its predecessor ended the round before.
 
         Raises UsageError where `successors` does not name another pattern for each.
         """
@@ -101,15 +103,15 @@ class SequenceCircuit(nn.Module):
         allowed = all(0 <= after < count and after != before for before, after in enumerate(successors))
         if len(successors) != count or not allowed:
             raise UsageError(f"the order names another pattern for each of {count} patterns, got {list(successors)}.")
-        following = torch.as_tensor(successors)
-        wanted = torch.eye(count, dtype=self.P.dtype, device=self.P.device)[following]
-        playing = torch.arange(count)
-        state = self.network.cell.initial((count,))
+        wanted = torch.eye(count, dtype=self.P.dtype, device=self.P.device)[torch.as_tensor(successors)]
+        predecessor = {after: before for before, after in enumerate(successors)}
+        initial = self.network.cell.initial()
+        starts = [initial] * count
         for _ in range(rounds):
-            _, state = self.network(self._cues(playing), state)
-            for target, ended in zip(wanted[playing], state, strict=True):
+            _, ends = self.network(self._cues(torch.arange(count)), torch.stack(starts))
+            for target, ended in zip(wanted, ends, strict=True):
                 self.P += rate * torch.outer(target - self.P @ ended, ended) / ended.square().sum()
-            playing = following[playing]
+            starts = [ends[predecessor[after]] if after in predecessor else initial for after in range(count)]
 
     @torch.no_grad()
     def play(self, first: int, count: int = 1) -> tuple[Tensor, list[int]]:

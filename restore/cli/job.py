@@ -27,7 +27,7 @@ from restore.images import (
     read_pages_bytes,
 )
 from restore.problems.problem import Problem
-from restore.restoration import Restoration, save_pages, sidecar_path, to_json
+from restore.restoration import Restoration, save_pages, sidecar_path, to_json, written_to
 from restore.settings import FitSettings, Plan
 
 __all__ = ["Job", "run"]
@@ -77,7 +77,7 @@ def run(job: Job) -> None:
         sys.stdout.buffer.write(encode_pages(pictures, pages[0].format or "PNG"))
         sys.stdout.buffer.flush()
     else:
-        report["output"] = str(target)
+        report = written_to(target, report)
         save_pages(pictures, report, target, existing=job.existing)
     if job.as_json:
         typer.echo(to_json(report), nl=False)

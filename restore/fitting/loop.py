@@ -68,7 +68,7 @@ def fit(problem: Problem, plan: Plan, observers: Sequence[Observer] = ()) -> Fit
     trace = Trace()
     watching: list[Observer] = [trace, *observers]
     best: Tensor | None = None
-    iteration = best_iteration = 0
+    done = best_iteration = 0
     reason = "iterations"
     try:
         for iteration in range(1, plan.iterations + 1):
@@ -78,6 +78,7 @@ def fit(problem: Problem, plan: Plan, observers: Sequence[Observer] = ()) -> Fit
                 break
             if step is None:
                 continue
+            done = iteration
             for observer in watching:
                 observer(step)
             verdict = rule(step)
@@ -96,13 +97,13 @@ def fit(problem: Problem, plan: Plan, observers: Sequence[Observer] = ()) -> Fit
     if last is None:
         raise FitError(f"the fit ended ({reason}) before its first step was done, so there is no image.")
     if best is None:
-        best, best_iteration = last, iteration
+        best, best_iteration = last, done
     error, deviation = training.held_out_error(best)
     return Fitted(
         image=best,
         last=last,
         output=training.output,
-        iterations=iteration,
+        iterations=done,
         iteration_best=best_iteration,
         stop_reason=reason,
         seconds=training.seconds,

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from restore.problems.holes import biharmonic_fill, shifted_copies
 
+LEAST_VISIBLE = 0.25
+
 __all__ = ["Masked", "Masking", "PreparedFills", "RandomPixels", "fill_from_neighbours"]
 
 
@@ -97,12 +99,14 @@ class PreparedFills:
         self._generator = generator
         self._prepared: list[Masked] = []
         for _ in range(count):
-            hide = torch.rand(usable.shape, generator=generator) < hidden
-            if strokes:
-                hide |= shifted_copies(~known.cpu(), generator)
-            visible = usable & ~hide
-            if not bool(visible.any()):
+            random = torch.rand(usable.shape, generator=generator) < hidden
+            visible = usable & ~random
+            if not bool(visible.any()):  # a handful of known pixels, all of them drawn
                 visible = usable
+            if strokes:
+                shifted = visible & ~shifted_copies(~known.cpu(), generator)
+                # A copy of a large hole may leave next to nothing of a small known part.
+                visible = shifted if int(shifted.sum()) > LEAST_VISIBLE * int(usable.sum()) else visible
             filled = torch.from_numpy(biharmonic_fill(picture, ~visible[0, 0].numpy()).astype(np.float32))[None]
             self._prepared.append(
                 Masked(filled.to(device), visible.float().to(device), (usable & ~visible).float().to(device))

@@ -164,7 +164,7 @@ def make_objective(
     masking: Masking
     if problem.kind == "inpaint":
         strokes = hole_radius(~problem.known[0, 0].cpu().numpy()) > STROKE_RADIUS
-        cpu = generator if generator.device.type == "cpu" else torch.Generator().manual_seed(plan.seed)
+        cpu = generator if generator.device.type == "cpu" else torch.Generator().manual_seed(generator.initial_seed())
         masking = PreparedFills(problem.measurement, problem.known, held_out, plan.hidden, strokes, PREPARED, cpu)
     else:
         masking = RandomPixels(problem.measurement, problem.known, held_out, plan.hidden, generator)

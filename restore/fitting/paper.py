@@ -17,8 +17,11 @@ __all__ = ["DECODER", "DIP_SETTINGS", "choose"]
 STROKES, WIDE = 1.5, 12.0
 """Radii in pixels above which a hole is taken for strokes, and for a region."""
 
+STRONG_SIGMA, STRONG_CODE_NOISE = 40.0, 1 / 20
+"""Noise from which on f16 perturbs its code more: published for sigma 25 with 1/30 and for sigma 50 with 1/20."""
+
 DIP_SETTINGS: dict[str, Mapping[str, Any]] = {
-    "f16": {  # denoising; the code's noise is 1/20 at sigma 50
+    "f16": {  # denoising
         "network": {},
         "code_channels": 32,
         "code_noise": 1 / 30,

@@ -110,7 +110,7 @@ class WindowedVariance(StoppingRule):
     def _variance(self, image: Tensor) -> float | None:
         values = image.detach().flatten()
         stride = -(-values.numel() // self.pixels)
-        values = values[::stride].double()
+        values = values[::stride].cpu().double()
         self._sum = values.clone() if self._sum is None else self._sum.add_(values)
         self._squares += float(values.square().mean())
         self._ring.append(values)

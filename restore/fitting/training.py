@@ -20,8 +20,11 @@ from restore.settings import Plan
 
 __all__ = ["Training", "build_prior"]
 
-DRAWS = 2**32
-"""Added to the seed for the draws of the steps, so that they do not repeat those of the initial weights."""
+DRAWS = 2**31
+"""Added to the seed for the draws of the steps, so that they do not repeat those of the initial weights.
+
+PyTorch's generator on the CPU looks at 32 bits of a seed, and a seed of ours has 31.
+"""
 
 
 class Training:
@@ -66,10 +69,12 @@ class Training:
         if trouble := self._rescue.trouble(loss):
             self._set_back(iteration, trouble, loss)
             return None
+        self._rescue.keep(
+            iteration, loss
+        )  # before the update: only the weights that made this loss are known to be good
         self._optimizer.zero_grad(set_to_none=True)
         score.loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
-        self._rescue.keep(iteration, loss)
 
         self.output = image.detach()
         average = self.average.update(self.output)

@@ -70,13 +70,13 @@ def verdict_of_ratio(ratio: float) -> Verdict:
 
 
 def verdict_of_path(norms: Sequence[float]) -> Verdict:
-    """Return the verdict on gradient norms (at least one) in the order of the forward pass: layer by layer, or t = 0..T.
+    """Return the verdict on one gradient norm or more, in the order of the forward pass: layer by layer, or t = 0..T.
 
     The gradient runs from the last to the first. The first thing that befalls it on its way counts: an overflow makes
     it exploding, even where infinity times 0 is NaN further on.
 
-    >>> str(verdict_of_path([1.0, 0.9, 1.1])), str(verdict_of_path([1e-7, 1e-3, 1.0])), str(verdict_of_path([0.0, 0.0, 1.0]))
-    ('healthy', 'vanishing', 'dead')
+    >>> [str(verdict_of_path(norms)) for norms in ([1.0, 0.9, 1.1], [1e-7, 1e-3, 1.0], [0.0, 0.0, 1.0])]
+    ['healthy', 'vanishing', 'dead']
     """
     backwards = list(reversed(norms))
     strange = next((norm for norm in backwards if not math.isfinite(norm)), None)

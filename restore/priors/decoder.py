@@ -52,7 +52,8 @@ class DeepDecoder(Prior):
         if upsample not in ("bilinear", "nearest"):
             raise UsageError(f"decoder cannot upsample by {upsample!r}: use 'bilinear' or 'nearest'.")
         self.in_channels = channels
-        self.multiple = self.minimum = 2**layers
+        self.multiple = 2**layers
+        self.minimum = 2 * self.multiple  # from a code of one pixel nothing but a flat colour comes
         blocks: list[nn.Module] = []
         for level in range(layers + 1):
             blocks.append(nn.Conv2d(channels, channels, 1, bias=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ def hole_radius(hole: NDArray[np.bool_]) -> float:
     return float(ndimage.distance_transform_edt(hole).max())
 
 
-def biharmonic_fill(picture: NDArray[np.float32], hole: NDArray[np.bool_]) -> NDArray[np.float64]:
+def biharmonic_fill(picture: NDArray[np.float32], hole: NDArray[np.bool_]) -> NDArray[np.floating[Any]]:
     """Return `picture` (C, H, W) with the `hole` (H, W) filled by solving the biharmonic equation, clipped to [0, 1].
 
     Source: Damelin, Hoang, On surface completion and image inpainting by biharmonic functions, 2018,
@@ -36,7 +37,7 @@ def biharmonic_fill(picture: NDArray[np.float32], hole: NDArray[np.bool_]) -> ND
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scipy warns of ill-conditioned systems at the edge of a picture
         filled = inpaint_biharmonic(np.moveaxis(picture, 0, -1), hole, channel_axis=-1)
-    clipped: NDArray[np.float64] = np.clip(np.nan_to_num(np.moveaxis(filled, -1, 0), nan=0.5), 0, 1)
+    clipped: NDArray[np.floating[Any]] = np.clip(np.nan_to_num(np.moveaxis(filled, -1, 0), nan=0.5), 0, 1)
     return clipped
 
 

@@ -72,8 +72,21 @@ def take_snapshot(family: Family, value: float, starts: Tensor, cycle_starts: Te
 def scan(
     family: Family, values: Iterable[float], starts: Tensor, cycle_starts: Tensor, **settings: Any
 ) -> list[Snapshot]:
-    """Return a snapshot for each of the `values`; arguments as in `take_snapshot`."""
-    return [take_snapshot(family, float(value), starts, cycle_starts, **settings) for value in values]
+    """Return a snapshot for each of the `values` in turn; other arguments as in `take_snapshot`.
+
+    A cycle found at one value is followed to the next: some of its points are starts there.
+    """
+    snapshots: list[Snapshot] = []
+    for value in values:
+        follow = _with_cycles(cycle_starts, snapshots[-1:])
+        snapshots.append(take_snapshot(family, float(value), starts, follow, **settings))
+    return snapshots
+
+
+def _with_cycles(cycle_starts: Tensor, snapshots: Sequence[Snapshot]) -> Tensor:
+    orbits = [cycle.orbit[:-1] for snapshot in snapshots for cycle in snapshot.cycles]
+    quarters = [orbit[:: max(1, len(orbit) // 4)] for orbit in orbits]
+    return torch.cat([cycle_starts.double(), *quarters])
 
 
 def bifurcations(snapshots: Sequence[Snapshot]) -> list[Bifurcation]:
@@ -96,11 +109,12 @@ def locate(
 ) -> Bifurcation:
     """Narrow a bifurcation down to `tolerance` by bisection; other arguments as in `take_snapshot`.
 
-    Each half is kept whose ends differ, the lower one where both do.
+    Cycles are followed as in `scan`. Kept is the half whose ends differ, the lower one where both halves' do.
     """
     low, high = found.low, found.high
     while abs(high.value - low.value) > tolerance:
-        middle = take_snapshot(family, (low.value + high.value) / 2, starts, cycle_starts, **settings)
+        follow = _with_cycles(cycle_starts, (low, high))
+        middle = take_snapshot(family, (low.value + high.value) / 2, starts, follow, **settings)
         low, high = (low, middle) if middle.census != low.census else (middle, high)
     return Bifurcation(low, high, _name(low, high))
 

@@ -32,43 +32,49 @@ def grid_starts(dimensions: int, *, per_axis: int = 21, bound: float = 1.0) -> T
 
 
 @torch.no_grad()
-def newton(field: Field, starts: Tensor, *, steps: int = 60, tolerance: float = 1e-12) -> tuple[Tensor, Tensor]:
-    """Return where damped Newton ends from every start (N, n), and whether |f| <= tolerance there (N,).
+def newton(field: Field, starts: Tensor, *, steps: int = 60, tolerance: float = 1e-10) -> tuple[Tensor, Tensor]:
+    """Return where damped Newton ends from every start (N, n), and whether it converged there (N,).
 
-        h <- h - s J^{-1} f(h),    s = 1, 1/2, ..., 2^-10: the first that makes |f| smaller
+        h <- h + s d,    d = -J(h)^{-1} f(h),    s = 1, 1/2, ..., 2^-10: the first with |J(h)^{-1} f(h + s d)| < |d|
 
-    A start that no such step improves stays where it is. Where J is singular the step is -J^T f instead.
+    It has converged where |d| <= tolerance: d measures the distance to the root, and, unlike |f|, is not made small by
+    a gate that merely slows the field down. A start stays where no s will do, and where J is singular.
     """
     points = starts.double().clone()
+    converged = torch.zeros(len(points), dtype=torch.bool)
     active = torch.arange(len(points))
     for _ in range(steps):
-        speed = field(points[active]).norm(dim=-1)
-        active = active[speed > tolerance]
+        moved, improved, done = _damped_step(field, points[active], tolerance)
+        points[active] = moved
+        converged[active] = done
+        active = active[improved & ~done]
         if not len(active):
             break
-        moved, improved = _damped_step(field, points[active])
-        points[active[improved]] = moved[improved]
-        active = active[improved]
-    return points, field(points).norm(dim=-1) <= tolerance
+    return points, converged
 
 
-def _damped_step(field: Field, points: Tensor) -> tuple[Tensor, Tensor]:
-    velocity = field(points)
-    matrices = jacobians(field, points)
-    direction, failed = torch.linalg.solve_ex(matrices, -velocity.unsqueeze(-1))
-    unusable = (failed != 0) | ~direction.isfinite().all(dim=(-2, -1))
-    direction[unusable] = (-matrices.mT @ velocity.unsqueeze(-1))[unusable]
+def _damped_step(field: Field, points: Tensor, tolerance: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the points after one step, whether each of them moved, and whether it had converged before."""
+    factors, pivots, failed = torch.linalg.lu_factor_ex(jacobians(field, points))
+
+    def correction(trial: Tensor) -> Tensor:
+        return -torch.linalg.lu_solve(factors, pivots, field(trial).unsqueeze(-1)).squeeze(-1)
+
+    direction = correction(points)
+    usable = (failed == 0) & direction.isfinite().all(dim=-1)
+    length = direction.norm(dim=-1)
+    done = usable & (length <= tolerance)
     moved = points.clone()
-    improved = torch.zeros(len(points), dtype=torch.bool)
+    improved = torch.zeros_like(done)
     for halving in range(11):
-        trial = points + 0.5**halving * direction.squeeze(-1)
-        better = ~improved & (field(trial).norm(dim=-1) < velocity.norm(dim=-1))
+        trial = points + 0.5**halving * direction
+        better = usable & ~improved & (correction(trial).norm(dim=-1) < length)
         moved[better] = trial[better]
         improved |= better
-    return moved, improved
+    return moved, improved, done
 
 
-def find_fixed_points(field: Field, starts: Tensor, *, tolerance: float = 1e-12, separation: float = 1e-4) -> Tensor:
+def find_fixed_points(field: Field, starts: Tensor, *, tolerance: float = 1e-10, separation: float = 1e-4) -> Tensor:
     """Return the distinct fixed points (k, n) that damped Newton reaches from `starts` (N, n), in lexical order.
 
     Two points nearer than `separation` count as one. Points that Newton cannot resolve to `tolerance` are left out: a

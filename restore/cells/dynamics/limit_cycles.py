@@ -88,18 +88,18 @@ def find_limit_cycles(
     dt: float = 0.05,
     steps: int = 1000,
 ) -> list[LimitCycleOrbit]:
-    """Return the distinct closed orbits that the field settles on from `starts` (N, n), the shortest period first.
+    """Return the distinct stable orbits that the field settles on from `starts` (N, n), the shortest period first.
 
-    See `find_limit_cycle`. A start that settles on an orbit already found is not closed again.
+    See `find_limit_cycle`. In the plane, the unstable orbits of a field are the stable ones of its reverse, -f.
     """
     cycles: list[LimitCycleOrbit] = []
     if not len(starts):
         return cycles
     for settled in flow(field, starts, transient, round(transient / dt)):
-        if any(_distance(settled, cycle.orbit) < 1e-2 * _extent(cycle.orbit) for cycle in cycles):
+        if _is_on_any(settled, cycles):
             continue
         cycle = _close(field, settled, longest, dt, steps)
-        if cycle is not None:
+        if cycle is not None and cycle.stable and not _is_on_any(cycle.orbit[0], cycles):
             cycles.append(cycle)
     return sorted(cycles, key=lambda cycle: cycle.period)
 
@@ -110,18 +110,22 @@ def _close(field: Field, settled: Tensor, longest: float, dt: float, steps: int)
     if guess is None:
         return None
     start, period = guess
-    for _ in range(20):
-        orbit = trajectory(field, start, period, steps)
+    orbit = trajectory(field, start, period, steps)
+    for _ in range(12):
         matrix = monodromy(field, orbit, period)
-        gap = orbit[-1] - start
-        if float(gap.norm()) < 1e-11 * (1 + _extent(orbit)):
+        if _gap(orbit) < 1e-11 * (1 + _extent(orbit)):
             return _orbit(field, orbit, period, matrix)
         step = _newton_step(field, start, orbit[-1], matrix)
         if step is None:
             return None
-        start, period = start + step[:-1], period + float(step[-1])
-        if not dt < period <= 2 * longest:
+        for scale in (1.0, 0.5, 0.25):
+            trial_start, trial_period = start + scale * step[:-1], period + scale * float(step[-1])
+            trial = trajectory(field, trial_start, trial_period, steps)
+            if dt < trial_period <= longest and _gap(trial) < (1 - scale / 2) * _gap(orbit):
+                break
+        else:
             return None
+        start, period, orbit = trial_start, trial_period, trial
     return None
 
 
@@ -131,17 +135,15 @@ def _first_return(field: Field, settled: Tensor, longest: float, dt: float) -> t
     if float(normal.norm()) < 1e-9:
         return None
     states = [settled]
-    before = 0.0
-    farthest = 0.0
-    for _ in range(round(longest / dt)):
+    before = farthest = 0.0
+    for count in range(round(longest / dt)):
         states.append(rk4_step(field, states[-1], dt))
         offset = states[-1] - settled
-        after = float(normal @ offset)
-        distance = float(offset.norm())
+        after, distance = float(normal @ offset), float(offset.norm())
         farthest = max(farthest, distance)
         if before < 0 <= after and distance < farthest / 4:
             path = torch.stack(states)
-            return path[field(path).norm(dim=-1).argmax()], (len(states) - 1) * dt
+            return path[field(path).norm(dim=-1).argmax()], (count - before / (after - before)) * dt
         before = after
     return None
 
@@ -167,9 +169,13 @@ def _orbit(field: Field, orbit: Tensor, period: float, matrix: Tensor) -> LimitC
     return LimitCycleOrbit(period, orbit, matrix, multipliers[order])
 
 
+def _gap(orbit: Tensor) -> float:
+    return float((orbit[-1] - orbit[0]).norm())
+
+
 def _extent(orbit: Tensor) -> float:
     return float((orbit.amax(dim=0) - orbit.amin(dim=0)).norm())
 
 
-def _distance(point: Tensor, orbit: Tensor) -> float:
-    return float((orbit - point).norm(dim=-1).min())
+def _is_on_any(point: Tensor, cycles: list[LimitCycleOrbit]) -> bool:
+    return any(float((cycle.orbit - point).norm(dim=-1).min()) < 1e-2 * _extent(cycle.orbit) for cycle in cycles)
