@@ -13,6 +13,7 @@ from restore.cells import make_cell, unroll
 from restore.cells.ctgru import CTGRU
 from restore.cells.dynamics import (
     FixedPoint,
+    LimitCycleOrbit,
     autonomous,
     classify,
     find_fixed_points,
@@ -153,16 +154,44 @@ def test_bistability_of_a_cycle_and_a_fixed_point() -> None:
     assert (settled - node.position).norm() < 1e-6
 
 
-@pytest.mark.parametrize(
-    ("bias", "period"), [(-0.05, 4.85), (-0.1, 5.82), (-0.1031, 7.46), (-0.1034, None)]
-)
-def test_homoclinic_bifurcation(bias: float, period: float | None) -> None:
-    """The period grows without bound and the cycle is gone, with the same three fixed points left."""
-    field = _field(**{**BISTABLE, "b_h": [bias, 0.907]})
-    assert _kinds(field) == ["saddle", "stable node", "unstable focus"]
-    focus = next(point for point in _rest(field) if point.kind == "unstable focus")
-    cycle = find_limit_cycle(field, focus.position + 0.01, transient=600.0, dt=0.1)
-    assert (cycle and cycle.period) == (period and pytest.approx(period, rel=0.003))
+def _lowered(bias: float) -> Field:
+    return _field(**{**BISTABLE, "b_h": [bias, 0.907]})
+
+
+def _between(bias: float, fraction: float) -> Tensor:
+    """A point on the line from the focus to the saddle."""
+    points = {point.kind: point.position for point in _rest(_lowered(bias))}
+    assert sorted(points) == ["saddle", "stable node", "unstable focus"]
+    return points["unstable focus"].lerp(points["saddle"], fraction)
+
+
+def _unstable_cycle(bias: float) -> LimitCycleOrbit | None:
+    field = _lowered(bias)
+    return find_limit_cycle(lambda h: -field(h), _between(bias, 0.9), transient=150.0, longest=40.0, dt=0.1)
+
+
+def test_homoclinic_bifurcation() -> None:
+    """An unstable cycle leaves the saddle's loop at b_h[0] = -0.0690717; its period grows as -ln(d) / |lambda_s|.
+
+    The eigenvalues of the saddle have a positive sum: no stable cycle can end in its loop, and the return map of the
+    unstable one is x -> a x^nu - b d with nu = |lambda_s| / lambda_u < 1, at rest at x ~ d^(1 / nu).
+    """
+    loop = -0.06907169
+    saddle = _rest(_lowered(loop))[1]
+    assert saddle.kind == "saddle"
+    assert saddle.eigenvalues.real.sum() > 0
+    far, near = _unstable_cycle(loop - 2e-3), _unstable_cycle(loop - 1e-3)
+    assert far is not None
+    assert near is not None
+    law = math.log(2) / -saddle.eigenvalues[1].real.item()
+    assert near.period - far.period == pytest.approx(law, rel=0.2)
+    assert _unstable_cycle(loop + 1e-3) is None
+
+
+@pytest.mark.parametrize(("bias", "period"), [(-0.05, 4.727), (-0.08, 5.408), (-0.084, 5.837), (-0.086, None)])
+def test_the_stable_cycle_ends_before_the_fixed_points_do(bias: float, period: float | None) -> None:
+    cycle = find_limit_cycle(_lowered(bias), _between(bias, 0.4), transient=600.0, dt=0.1)
+    assert (cycle and cycle.period) == (period and pytest.approx(period, rel=1e-3))
 
 
 def test_update_gate_moves_no_fixed_point_but_turns_stability() -> None:
@@ -201,7 +230,7 @@ def test_discrete_gru_is_chaotic_where_the_plane_cannot_be() -> None:
     parameters = {"U_z": [[0, -1], [-1, -1]], "U_r": [[0, 1], [1, 0]], "U_h": [[-5, -8], [8, 5]]}
     cell = CTGRU(2, dtype=torch.float64)
     set_parameters_(cell, parameters)
-    exponents = lyapunov_exponents(step_map(cell), torch.tensor([0.1, 0.2]), steps=20_000)
+    exponents = lyapunov_exponents(step_map(cell), torch.tensor([0.1, 0.2]), steps=10_000)
     assert exponents[0].item() == pytest.approx(0.2215, abs=0.01)
     assert exponents[1] < 0
     settled = find_limit_cycle(_field(**parameters), torch.tensor([0.1, 0.2]), transient=100.0)

@@ -1,0 +1,68 @@
+"""How the commands on cells print: strict JSON and aligned tables."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import typer
+
+__all__ = ["number", "print_json", "print_table", "shows", "strict"]
+
+
+def strict(value: Any) -> Any:
+    """Return the value as JSON can hold it: what is not finite is None, a complex number is [real, imaginary].
+
+    Takes numbers, text, None, tensors, and lists and mappings of these.
+
+    >>> strict({"ratio": float("inf"), "eigenvalues": [1 + 2j]})
+    {'ratio': None, 'eigenvalues': [[1.0, 2.0]]}
+    """
+    if isinstance(value, Mapping):
+        return {key: strict(item) for key, item in value.items()}
+    if hasattr(value, "tolist"):
+        return strict(value.tolist())
+    if isinstance(value, list | tuple):
+        return [strict(item) for item in value]
+    if isinstance(value, complex):
+        return strict([value.real, value.imag])
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def print_json(value: Any) -> None:
+    """Print one line of strict JSON on stdout."""
+    typer.echo(json.dumps(strict(value), allow_nan=False))
+
+
+def number(value: float | complex | None) -> str:
+    """Return a number with four significant digits; "-" for None.
+
+    >>> number(1234.5678), number(1e-15), number(0.5 - 2j), number(None)
+    ('1235', '1e-15', '0.5-2j', '-')
+    """
+    if value is None:
+        return "-"
+    if isinstance(value, complex):
+        return f"{value.real:.4g}{value.imag:+.4g}j" if value.imag else f"{value.real:.4g}"
+    return f"{value:.4g}"
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, indent: str = "") -> None:
+    """Print rows of text under a header, columns aligned."""
+    lines = [list(header), *map(list, rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        typer.echo((indent + "  ".join(cells)).rstrip())
+
+
+def shows(characters: str) -> bool:
+    """Return whether stdout's encoding has these characters."""
+    try:
+        characters.encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

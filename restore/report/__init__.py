@@ -1,0 +1,1 @@
+"""Drawings and texts of what the other rooms measured."""

@@ -1,0 +1,1 @@
+"""Measurements and comparisons as data: they neither print nor draw."""
