@@ -21,7 +21,7 @@ from restore.problems.problem import Problem, denoising, inpainting
 from restore.restoration import Restoration
 from restore.settings import FitSettings, Plan
 
-__all__ = ["ImageLike", "MaskLike", "denoise", "inpaint"]
+__all__ = ["ImageLike", "MaskLike", "check_finite", "denoise", "inpaint"]
 
 ImageLike: TypeAlias = str | Path | np.ndarray[Any, Any] | Image.Image | Picture
 """A path, an array (H, W), (H, W, C) of uint8, uint16 or float, a PIL image, or a `Picture`."""
@@ -62,11 +62,7 @@ def denoise(
     """
     began = time.perf_counter()
     picture = _picture(image)
-    if picture.invalid is not None:
-        raise InputError(
-            f"{picture.name!r} holds {int(picture.invalid.sum())} pixels that are NaN or infinite: "
-            "restore inpaint fills them."
-        )
+    check_finite(picture)
     estimated = sigma == "auto"
     level = 255 * estimate_sigma(picture.pixels) if sigma == "auto" else _checked_sigma(sigma)
     problem = denoising(torch.from_numpy(picture.pixels.copy()), level)
@@ -78,6 +74,15 @@ def denoise(
             "pictures: the blind-spot objective and the estimated sigma do not hold for it; try objective 'fit'."
         )
     return _run("denoise", picture, problem, estimated, warnings, reference, observers, announce, settings, began)
+
+
+def check_finite(picture: Picture) -> None:
+    """Raise InputError for a picture with NaN or infinite pixels, which only inpainting can fill."""
+    if picture.invalid is not None:
+        raise InputError(
+            f"{picture.name!r} holds {int(picture.invalid.sum())} pixels that are NaN or infinite: "
+            "restore inpaint fills them."
+        )
 
 
 def inpaint(
@@ -178,9 +183,9 @@ def _hole(picture: Picture, mask: MaskLike | None, invert: bool) -> np.ndarray[A
 
 
 def _checked_sigma(sigma: float) -> float:
-    if not (0 <= sigma < 1000):
+    if not (isinstance(sigma, int | float) and 0 <= sigma < 1000):
         raise UsageError(
-            f"sigma is the noise on the scale of 0 to 255, at least 0, not {sigma}: give another or 'auto'."
+            f"sigma is the noise on the scale of 0 to 255, at least 0, not {sigma!r}: give another or 'auto'."
         )
     return float(sigma)
 

@@ -16,8 +16,6 @@ from restore.errors import RestoreError
 
 __all__ = ["app", "main"]
 
-INTERRUPTED = 130
-
 app = typer.Typer(
     name="restore",
     no_args_is_help=True,
@@ -57,7 +55,4 @@ def main() -> None:
     except RestoreError as error:
         typer.echo(f"restore: {error}", err=True)
         status = error.exit_status
-    except KeyboardInterrupt:
-        typer.echo("restore: interrupted; nothing was written.", err=True)
-        status = INTERRUPTED
     sys.exit(status)

@@ -58,10 +58,21 @@ def run(job: Job) -> None:
 
     Raises RestoreError before the first step wherever it can be known by then, so that no work is lost.
     """
+    try:
+        _run(job)
+    except KeyboardInterrupt:
+        typer.echo("restore: interrupted; nothing was written.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _run(job: Job) -> None:
     began = time.perf_counter()
     keep_freed_memory()
     pages = _read(job.image)
     target = _target(job, pages)
+    if not job.inpaints:
+        for page in pages:
+            api.check_finite(page)
     references = [None] * len(pages) if job.reference is None else _references(job.reference, len(pages))
     results: list[Restoration] = []
     for page, reference in zip(pages, references, strict=True):
@@ -72,9 +83,11 @@ def run(job: Job) -> None:
     if interrupted and len(results) < len(pages):
         raise KeyboardInterrupt
     report = {**_joined([result.report for result in results]), "seconds": round(time.perf_counter() - began, 3)}
+    if target is not None and job.inpaints and format_of(target).lossy:
+        report["warnings"].append("JPEG is lossy: known pixels cannot come back exactly; write PNG for that.")
     pictures = [result.picture for result in results]
     if target is None:
-        sys.stdout.buffer.write(encode_pages(pictures, pages[0].format or "PNG"))
+        sys.stdout.buffer.write(encode_pages(pictures, format_of(default_output("-", pages[0])).name))
         sys.stdout.buffer.flush()
     else:
         report = written_to(target, report)
@@ -144,10 +157,10 @@ def _target(job: Job, pages: Sequence[Picture]) -> Path | None:
         raise UsageError("a picture from standard input has no name to derive the output's from: give -o FILE or -o -.")
     else:
         path = default_output(job.image, pages[0])
+    for source in (job.mask, job.reference):
+        check_target(path, existing="overwrite", source=source)
     check_output(pages, path, existing=job.existing)
     check_target(sidecar_path(path), existing=job.existing)
-    if job.inpaints and format_of(path).lossy:
-        typer.echo("restore: note: JPEG is lossy: known pixels cannot come back exactly; write PNG for that.", err=True)
     return path
 
 

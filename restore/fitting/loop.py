@@ -94,6 +94,8 @@ def fit(problem: Problem, plan: Plan, observers: Sequence[Observer] = ()) -> Fit
         reason = "interrupted"
 
     last = training.average.image
+    if last is None and reason == "interrupted":
+        raise KeyboardInterrupt
     if last is None:
         raise FitError(f"the fit ended ({reason}) before its first step was done, so there is no image.")
     if best is None:

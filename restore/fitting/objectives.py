@@ -22,6 +22,7 @@ __all__ = [
     "FixedCode",
     "Objective",
     "Score",
+    "cannot_see_pictures",
     "choose_held_out",
     "input_channels",
     "make_objective",
@@ -157,10 +158,7 @@ def make_objective(
     if plan.objective == "fit":
         return FixedCode(problem, plan, prior, padding, held_out, generator)
     if not prior.sees_pictures:
-        raise UsageError(
-            f"objective 'blindspot' shows the network a picture, but the prior {plan.prior!r} only takes a small code: "
-            "use --objective fit, or --prior hourglass or dip."
-        )
+        raise cannot_see_pictures(plan.prior)
     masking: Masking
     if problem.kind == "inpaint":
         strokes = hole_radius(~problem.known[0, 0].cpu().numpy()) > STROKE_RADIUS
@@ -169,6 +167,14 @@ def make_objective(
     else:
         masking = RandomPixels(problem.measurement, problem.known, held_out, plan.hidden, generator)
     return BlindSpot(problem, plan, padding, masking)
+
+
+def cannot_see_pictures(prior: str) -> UsageError:
+    """Return the error for a prior that only takes a small code, under the blind-spot objective."""
+    return UsageError(
+        f"objective 'blindspot' shows the network a picture, but the prior {prior!r} only takes a small code: "
+        "use --objective fit, or --prior hourglass or dip."
+    )
 
 
 def _score(difference: Tensor, scored: Tensor, loss: str) -> Score:

@@ -7,7 +7,9 @@ from typing import Any
 
 from restore.errors import UsageError
 from restore.fitting import paper
+from restore.fitting.objectives import cannot_see_pictures
 from restore.fitting.precision import resolve_device, resolve_precision
+from restore.fitting.stopping import make_rule
 from restore.problems.holes import hole_radius
 from restore.problems.problem import Problem
 from restore.settings import FitSettings, Plan
@@ -110,7 +112,7 @@ def make_plan(problem: Problem, settings: FitSettings) -> Plan:
     values["held_out"] = HELD_OUT if values["stop"] == "heldout" else 0.0
     if int(problem.known.sum()) * values["held_out"] < FEWEST_HELD_OUT and values["stop"] == "heldout":
         values |= {"held_out": 0.0, "stop": "none"}
-    return Plan(
+    plan = Plan(
         prior=prior,
         optimizer=settings.optimizer,
         objective=objective,
@@ -120,6 +122,8 @@ def make_plan(problem: Problem, settings: FitSettings) -> Plan:
         precision=resolve_precision(settings.precision, device),
         **values,
     )
+    make_rule(plan, problem.sigma)  # refuses what the problem or the objective cannot stop by
+    return plan
 
 
 def _choose(problem: Problem, settings: FitSettings) -> tuple[str, str, dict[str, Any]]:
@@ -137,6 +141,8 @@ def _choose(problem: Problem, settings: FitSettings) -> tuple[str, str, dict[str
         objective = settings.objective
         if objective == "auto":
             objective = "fit" if prior == "decoder" else "blindspot"
+        elif objective == "blindspot" and prior == "decoder":
+            raise cannot_see_pictures(prior)
         values = FIT.get(prior, FIT["hourglass"]) if objective == "fit" else BLINDSPOT[problem.kind]
     return prior, objective, {**values, "iterations": _steps(values["iterations"], problem, settings.preset)}
 
