@@ -22,8 +22,8 @@ def rk4_step(field: Field, state: Tensor, dt: float) -> Tensor:
     """Return the state after `dt` by the classical Runge-Kutta method; the error of a step is O(dt^5).
 
     >>> import torch
-    >>> f"{float(rk4_step(lambda h: -h, torch.ones((), dtype=torch.float64), 0.1)):.6f}"  # exp(-0.1) = 0.904837
-    '0.904838'
+    >>> f"{float(rk4_step(lambda h: -h, torch.ones((), dtype=torch.float64), 0.1)):.6f}"  # exp(-0.1) is 0.904837
+    '0.904837'
     """
     first = field(state)
     second = field(state + dt / 2 * first)

@@ -32,26 +32,27 @@ def gradient_norms(cell: Cell, drives: Tensor, functional: Tensor, state: State 
         loss = (functional.double() * cell.readout(states[-1])).sum()
     parts = [[part for part in _tensors(state) if part.requires_grad] for state in states]
     gradients = iter(torch.autograd.grad(loss, list(itertools.chain(*parts)), materialize_grads=True))
-    squares = [[_real(next(gradients)).square().sum() for _ in state] for state in parts]
-    return torch.stack([sum(state, loss.new_zeros(())).sqrt() for state in squares])
+    return torch.stack([_norm([next(gradients) for _ in state]) if state else loss.new_zeros(()) for state in parts])
 
 
 def singular_values(cell: Cell, drives: Tensor, state: State = None) -> Tensor:
     """Return the singular values of dh_T/dh_0 over one sequence, float64, largest first.
 
     `drives` is (T, drive_size). The Jacobian is that of the whole state, a complex unit as its two real parts. It is
-    multiplied up from the exact Jacobians of the steps, its scale kept apart so that nothing over- or underflows on the
-    way. Values below about 1e-15 of the largest are rounding; all are NaN if the Jacobian is not finite.
+    multiplied up backwards in time from the exact Jacobians of the steps, its scale kept apart so that nothing over- or
+    underflows on the way. Values below about 1e-15 of the largest are rounding; all are NaN if the Jacobian is not
+    finite.
     """
     cell = _in_double(cell)
-    state = cell.initial() if state is None else state
+    state = cell.initial() if state is None else _map(state, _double)
     width = sum(_real(tensor).numel() for tensor in _tensors(state))
     product = torch.eye(width, dtype=torch.float64, device=drives.device)
     log_scale = torch.zeros((), dtype=torch.float64, device=drives.device)
-    with torch.enable_grad(), parametrize.cached():
-        for drive in drives.double():
-            jacobian, state = _step_jacobian(cell, drive, state, width)
-            product = jacobian @ product
+    with parametrize.cached():
+        with torch.no_grad():
+            states = [state, *unroll(cell, drives.double()[:-1], state)]
+        for drive, state in zip(drives.double().flip(0), reversed(states), strict=True):
+            product = _times_step_jacobian(product, cell, drive, state)
             scale = product.abs().max()
             if scale == 0:
                 break
@@ -90,15 +91,16 @@ def spectral_radius(matrix: Tensor) -> float:
     return float(torch.linalg.eigvals(_double(matrix.detach())).abs().max())
 
 
-def _step_jacobian(cell: Cell, drive: Tensor, state: State, width: int) -> tuple[Tensor, State]:
-    """Return dh_t/dh_{t-1} (width, width) and h_t, from as many copies of the state as it has rows."""
+def _times_step_jacobian(product: Tensor, cell: Cell, drive: Tensor, state: State) -> Tensor:
+    """Return M dh_t/dh_{t-1} for a matrix M = `product` (width, width): backpropagation of all of its rows at once."""
+    width = len(product)
+    # Row i is carried back through copy i of the state, so that the matrix of the step is never formed.
     copies = _leaf(_map(state, lambda tensor: tensor.expand(width, *tensor.shape)))
-    following = cell(drive.expand(width, *drive.shape), copies)
-    # Row i of the Jacobian is the gradient of component i, taken in copy i: together, of the trace.
-    components = torch.cat([_real(part).reshape(width, -1) for part in _tensors(following)], dim=-1)
-    gradients = torch.autograd.grad(components.trace(), _tensors(copies), materialize_grads=True)
-    jacobian = torch.cat([_real(gradient).reshape(width, -1) for gradient in gradients], dim=-1)
-    return jacobian, _map(following, lambda tensor: tensor[0].detach())
+    with torch.enable_grad():
+        following = cell(drive.expand(width, *drive.shape), copies)
+        components = torch.cat([_real(part).reshape(width, -1) for part in _tensors(following)], dim=-1)
+        gradients = torch.autograd.grad((product * components).sum(), _tensors(copies), materialize_grads=True)
+    return torch.cat([_real(gradient).reshape(width, -1) for gradient in gradients], dim=-1)
 
 
 def _in_double(cell: Cell) -> Cell:
@@ -118,6 +120,13 @@ def _tensors(state: State) -> list[Tensor]:
 
 def _differentiable(part: object) -> bool:
     return isinstance(part, Tensor) and (part.is_floating_point() or part.is_complex())
+
+
+def _norm(tensors: list[Tensor]) -> Tensor:
+    """Return the norm of all tensors together, also where its square would under- or overflow."""
+    values = torch.cat([_real(tensor).flatten() for tensor in tensors])
+    peak = values.abs().max()
+    return peak * (values / peak).norm() if peak > 0 and peak.isfinite() else peak
 
 
 def _leaf(state: State) -> State:

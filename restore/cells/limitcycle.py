@@ -132,7 +132,7 @@ def rotations(angles: Tensor) -> Tensor:
 
     >>> rotations(torch.tensor([math.pi / 2])).round()
     tensor([[-0., -1.],
-            [1., -0.]])
+            [ 1., -0.]])
     """
     first = torch.arange(0, 2 * angles.numel(), 2)
     second = first + 1

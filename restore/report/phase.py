@@ -43,7 +43,7 @@ def draw_phase_portrait(portrait: PhasePortrait, title: str = "", *, dpi: int = 
     require_matplotlib()
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.6, 5.2), dpi=dpi, layout="constrained")
+    figure = Figure(figsize=(8.0, 5.2), dpi=dpi, layout="constrained")
     axes = figure.add_subplot()
     _draw_flow(axes, portrait)
     for curves, colour, label in zip(portrait.nullclines, (FIRST, SECOND), ("$h_1' = 0$", "$h_2' = 0$"), strict=True):
@@ -55,9 +55,9 @@ def draw_phase_portrait(portrait: PhasePortrait, title: str = "", *, dpi: int = 
     _draw_points(axes, portrait.fixed_points)
     limit = float(portrait.axis[-1])
     axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xlabel="$h_1$", ylabel="$h_2$", title=title)
-    figure.legend(loc="outside right upper", frameon=False)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0, frameon=False)
     target = io.BytesIO()
-    figure.savefig(target, format="png", metadata={"Software": None})
+    figure.savefig(target, format="png", bbox_inches="tight", metadata={"Software": None})
     return target.getvalue()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +27,8 @@ from restore.cells.dynamics import (
     locate,
     lyapunov_exponents,
     phase_portrait,
+    scan,
     step_map,
-    take_snapshot,
 )
 from restore.cells.limitcycle import LimitCycle
 from restore.errors import UsageError
@@ -139,28 +139,13 @@ def scan_parameter(
     starts = grid_starts(2, per_axis=11, bound=bound) if cell.size == 2 else _starts(cell.size, bound)
     few = grid_starts(2, per_axis=3, bound=bound) if cell.size == 2 else starts[:CYCLE_STARTS]
     family = _family(cell, name, index)
-    snapshots: list[Snapshot] = []
-    for value in torch.linspace(first, last, values, dtype=torch.float64).tolist():
-        near = _with_cycles(few, snapshots[-1:])
-        snapshots.append(take_snapshot(family, value, starts, near, **SCAN_SETTINGS))
+    ladder = torch.linspace(first, last, values, dtype=torch.float64).tolist()
+    snapshots = scan(family, ladder, starts, few, **SCAN_SETTINGS)
+    narrow = tolerance * abs(last - first)
     found = [
-        locate(
-            family,
-            change,
-            starts,
-            _with_cycles(few, (change.low, change.high)),
-            tolerance=tolerance * abs(last - first),
-            **SCAN_SETTINGS,
-        )
-        for change in bifurcations(snapshots)
+        locate(family, change, starts, few, tolerance=narrow, **SCAN_SETTINGS) for change in bifurcations(snapshots)
     ]
     return Scan(f"{name}[{', '.join(map(str, index))}]", snapshots, found)
-
-
-def _with_cycles(starts: Tensor, snapshots: Sequence[Snapshot]) -> Tensor:
-    """Add a point of every cycle nearby: the basin of one that is about to vanish is small, and a grid may miss it."""
-    points = [cycle.orbit[0] for snapshot in snapshots for cycle in snapshot.cycles]
-    return torch.cat((torch.stack(points), starts)) if points else starts
 
 
 def _family(
@@ -190,8 +175,6 @@ def _starts(size: int, bound: float) -> Tensor:
 
 def _origins(points: list[FixedPoint], cycles: list[LimitCycleOrbit], starts: Tensor) -> dict[str, Tensor]:
     """Return where to start the map from: off each stable fixed point, for the map may leave it, and on each cycle."""
-    stable = {
-        f"{point.kind} {number}": point.position + 0.01 for number, point in enumerate(points, 1) if point.stable
-    }
+    stable = {f"{point.kind} {number}": point.position + 0.01 for number, point in enumerate(points, 1) if point.stable}
     origins = stable | {f"cycle {number}": cycle.orbit[0] for number, cycle in enumerate(cycles, 1)}
     return origins or {"a random state": starts[1]}

@@ -226,7 +226,7 @@ def test_poincare_hopf(seed: int) -> None:
 
 
 def test_discrete_gru_is_chaotic_where_the_plane_cannot_be() -> None:
-    """The example of Laurent and von Brecht (arXiv:1612.06212), whose gate weighs the new value: z there is 1 - z here."""
+    """The example of Laurent and von Brecht (arXiv:1612.06212), whose gate weighs the new value (1 - z here)."""
     parameters = {"U_z": [[0, -1], [-1, -1]], "U_r": [[0, 1], [1, 0]], "U_h": [[-5, -8], [8, 5]]}
     cell = CTGRU(2, dtype=torch.float64)
     set_parameters_(cell, parameters)

@@ -102,7 +102,7 @@ def test_momentum_rnn_in_two_step_form() -> None:
 
 @pytest.mark.parametrize("rule", ["adam", "rmsprop"])
 def test_normalised_rules_against_torch_rmsprop(rule: str) -> None:
-    """With g as the gradient of an optimiser, v / sqrt(m) is -1 times RMSprop's step; adam adds heavy-ball to v alone."""
+    """With g as an optimiser's gradient, v / sqrt(m) is minus RMSprop's step; adam adds heavy-ball to v alone."""
     drives = _randn(10, 4)
     found = _signals(rule, drives, decay=0.8, step_size=0.1)
     numerator = _signals("momentum", drives, momentum=0.6 if rule == "adam" else 0.0, step_size=0.1)

@@ -58,7 +58,8 @@ def _damped_step(field: Field, points: Tensor, tolerance: float) -> tuple[Tensor
     factors, pivots, failed = torch.linalg.lu_factor_ex(jacobians(field, points))
 
     def correction(trial: Tensor) -> Tensor:
-        return -torch.linalg.lu_solve(factors, pivots, field(trial).unsqueeze(-1)).squeeze(-1)
+        solution: Tensor = torch.linalg.lu_solve(factors, pivots, field(trial).unsqueeze(-1))
+        return -solution.squeeze(-1)
 
     direction = correction(points)
     usable = (failed == 0) & direction.isfinite().all(dim=-1)

@@ -132,7 +132,7 @@ def _close(field: Field, settled: Tensor, longest: float, dt: float, steps: int)
 def _first_return(field: Field, settled: Tensor, longest: float, dt: float) -> tuple[Tensor, float] | None:
     """Return the fastest point of the first return to the plane across the flow, and the time that it took."""
     normal = field(settled)
-    if float(normal.norm()) < 1e-9:
+    if not 1e-9 < float(normal.norm()) < float("inf"):
         return None
     states = [settled]
     before = farthest = 0.0

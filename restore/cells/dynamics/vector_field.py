@@ -81,6 +81,8 @@ def jacobians(function: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
             [0., 4.]], dtype=torch.float64)
     """
     flat = points.double().reshape(-1, points.shape[-1])
+    if not len(flat):  # vmap cannot map over nothing
+        return flat.new_zeros(*points.shape, points.shape[-1])
     every: Tensor = torch.func.vmap(torch.func.jacrev(function))(flat)
     return every.reshape(*points.shape, points.shape[-1]).detach()
 
