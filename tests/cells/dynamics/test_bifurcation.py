@@ -98,7 +98,6 @@ def test_scan_of_the_published_family() -> None:
         return autonomous(cell)
 
     starts = grid_starts(2, per_axis=15)
-    values, guess = (0.1, 0.25, 0.6, 1.0), torch.tensor([[0.3, 0.1]])
     snapshots = scan(family, (0.1, 0.25, 0.6, 1.0), starts, torch.tensor([[0.3, 0.1]]), **QUICK)
     assert [dict(snapshot.census) for snapshot in snapshots] == [
         {"stable": 4, "saddle": 4, "unstable": 1},
