@@ -150,7 +150,7 @@ def test_samples_are_damaged_where_their_mask_says(damaged: str) -> None:
 
 
 def test_every_sample_is_described_and_small() -> None:
-    files = list(SAMPLES.glob("*.png"))
+    files = [file for file in SAMPLES.glob("*.png") if ".restored." not in file.name]  # the README's command leaves one
     description = (SAMPLES / "README.md").read_text(encoding="utf-8")
     assert [file.name for file in files if f"`{file.name}`" not in description] == []
     assert sum(file.stat().st_size for file in files) < 2_500_000
