@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 import typer
 
 from restore import api
 from restore.cli.allocator import keep_freed_memory
+from restore.cli.options import Shared
 from restore.cli.progress import Progress
 from restore.errors import FitError, InputError, OutputError, UsageError
 from restore.fitting.forecast import forecast
@@ -40,13 +42,8 @@ class Job:
     """What the command line asked for."""
 
     image: str
-    output: str | None
+    options: Shared
     settings: FitSettings
-    reference: Path | None
-    existing: str
-    as_json: bool
-    quiet: bool
-    verbose: bool
     sigma: float | Literal["auto"]
     inpaints: bool = False
     mask: Path | None = None
@@ -68,12 +65,16 @@ def run(job: Job) -> None:
 def _run(job: Job) -> None:
     began = time.perf_counter()
     keep_freed_memory()
+    if job.options.threads is not None:
+        torch.set_num_threads(job.options.threads)
     pages = _read(job.image)
     target = _target(job, pages)
     if not job.inpaints:
         for page in pages:
             api.check_finite(page)
-    references = [None] * len(pages) if job.reference is None else _references(job.reference, len(pages))
+    references = (
+        [None] * len(pages) if job.options.reference is None else _references(job.options.reference, len(pages))
+    )
     results: list[Restoration] = []
     for page, reference in zip(pages, references, strict=True):
         results.append(_restore(job, page, reference))
@@ -91,10 +92,10 @@ def _run(job: Job) -> None:
         sys.stdout.buffer.flush()
     else:
         report = written_to(target, report)
-        save_pages(pictures, report, target, existing=job.existing)
-    if job.as_json:
+        save_pages(pictures, report, target, existing=job.options.existing.value)
+    if job.options.as_json:
         typer.echo(to_json(report), nl=False)
-    if not job.quiet:
+    if not job.options.quiet:
         _conclude(report, target)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
@@ -102,11 +103,11 @@ def _run(job: Job) -> None:
 
 def _restore(job: Job, page: Picture, reference: Picture | None) -> Restoration:
     name = page.name if page.path is not None else "standard input"
-    progress = Progress(Path(name).name, shown=not job.quiet)
+    progress = Progress(Path(name).name, shown=not job.options.quiet)
 
     def announce(problem: Problem, plan: Plan) -> None:
-        if not job.quiet:
-            _announce(problem, plan, job.verbose)
+        if not job.options.quiet:
+            _announce(problem, plan, job.options.verbose)
         progress.start(problem, plan)
 
     settings = {field: getattr(job.settings, field) for field in job.settings.__dataclass_fields__}
@@ -145,22 +146,22 @@ def _target(job: Job, pages: Sequence[Picture]) -> Path | None:
 
     Raises OutputError when it cannot, UsageError when standard output is asked to carry two things.
     """
-    if job.output == "-":
-        if job.as_json:
+    if job.options.output == "-":
+        if job.options.as_json:
             raise UsageError("--json and -o - both want standard output: write the picture to a file, or drop --json.")
         return None
-    if job.output is not None:
-        path = Path(job.output)
+    if job.options.output is not None:
+        path = Path(job.options.output)
         if path.is_dir():
             raise OutputError(f"the output {path} is a folder: name a file in it.")
     elif job.image == "-":
         raise UsageError("a picture from standard input has no name to derive the output's from: give -o FILE or -o -.")
     else:
         path = default_output(job.image, pages[0])
-    for source in (job.mask, job.reference):
+    for source in (job.mask, job.options.reference):
         check_target(path, existing="overwrite", source=source)
-    check_output(pages, path, existing=job.existing)
-    check_target(sidecar_path(path), existing=job.existing)
+    check_output(pages, path, existing=job.options.existing.value)
+    check_target(sidecar_path(path), existing=job.options.existing.value)
     return path
 
 

@@ -1,18 +1,22 @@
-"""Options that `denoise` and `inpaint` share, and how their text becomes settings."""
+"""Options that `denoise` and `inpaint` share, declared once, and how their text becomes settings."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
 
 import typer
 
 from restore.errors import UsageError
-from restore.settings import CHOICES
+from restore.settings import CHOICES, FitSettings
 
-__all__ = ["parse_duration", "parse_sigma"]
+__all__ = ["Shared", "parse_duration", "parse_sigma", "with_shared"]
 
 FIT = "Fit"
 OUTPUT = "Output"
@@ -69,6 +73,10 @@ Seed: TypeAlias = Annotated[int, typer.Option("--seed", min=0, help="Of all rand
 Device: TypeAlias = Annotated[
     str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=FIT)
 ]
+Threads: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, help="CPU threads; fewer where other work runs beside it.", rich_help_panel=FIT),
+]
 Precision: TypeAlias = Annotated[
     str, typer.Option("--precision", help=f"Of the network: {_names('precision')}.", rich_help_panel=FIT)
 ]
@@ -91,6 +99,67 @@ LearningRate: TypeAlias = Annotated[
 Objective: TypeAlias = Annotated[
     str, typer.Option("--objective", help=f"What is scored: {_names('objective')}.", rich_help_panel=ADVANCED)
 ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """The options that every command which fits a picture has; their order is that of the help."""
+
+    output: Output = None
+    preset: Preset = "balanced"
+    stop: Stop = "auto"
+    iterations: Iterations = None
+    time_budget: TimeBudget = None
+    seed: Seed = 0
+    device: Device = "auto"
+    threads: Threads = None
+    precision: Precision = "auto"
+    prior: Prior = None
+    norm: Norm = None
+    init: Init = None
+    optimizer: Optimizer = "adam"
+    learning_rate: LearningRate = None
+    objective: Objective = "auto"
+    reference: Reference = None
+    existing: ExistingOption = Existing.error
+    as_json: Json = False
+    quiet: Quiet = False
+    verbose: Verbose = False
+
+    def settings(self) -> FitSettings:
+        """Return the settings of the fit that these options ask for.
+
+        Raises UsageError for a value that no fit could use.
+        """
+        own = {field.name for field in fields(self)}
+        values = {field.name: getattr(self, field.name) for field in fields(FitSettings) if field.name in own}
+        return FitSettings(**{**values, "time_budget": parse_duration(self.time_budget)})
+
+
+def with_shared(command: Callable[..., None]) -> Callable[..., None]:
+    """Return `command` with the options of `Shared` beside its own, handed over as its parameter `shared`."""
+    hints = get_type_hints(command, include_extras=True)
+    own = [
+        parameter.replace(annotation=hints[parameter.name])
+        for parameter in inspect.signature(command).parameters.values()
+        if parameter.name != "shared"
+    ]
+    kinds = get_type_hints(Shared, include_extras=True)
+    common = [
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=kinds[field.name]
+        )
+        for field in fields(Shared)
+    ]
+
+    @functools.wraps(command)
+    def flat(**values: Any) -> None:
+        shared = Shared(**{parameter.name: values.pop(parameter.name) for parameter in common})
+        command(**values, shared=shared)
+
+    flat.__signature__ = inspect.Signature([*own, *common])  # type: ignore[attr-defined]
+    flat.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *common)}
+    return flat
 
 
 def parse_sigma(text: str) -> float | Literal["auto"]:

@@ -101,3 +101,10 @@ def test_bad_input_ends_with_one_sentence(process: Callable[..., Any], tmp_path:
     (tmp_path / "text.png").write_text("not a picture")
     assert "text.png" in process("inpaint", tmp_path / "text.png", "--mask", tmp_path / "none.png").complaint
     assert [path.name for path in tmp_path.iterdir()] == ["text.png"]
+
+
+def test_the_number_of_threads_is_the_users(
+    process: Callable[..., Any], save: Callable[..., Path], noisy: Array
+) -> None:
+    ended = process("denoise", save("img.png", noisy), "--iterations", 1, "--device", "cpu", "--threads", 2, "--json")
+    assert ended.report["threads"] == 2
