@@ -18,8 +18,19 @@ __all__ = ["CHOICES", "PAPER_PRESETS", "FitSettings", "Plan"]
 PAPER_PRESETS = ("f16", "jpeg", "vase", "kate", "library", "pixels", "kate98")
 """The published deep image prior's settings, by the picture that they were published for (arXiv:1711.10925)."""
 
+CELL_NAMES = (
+    *("scornn", "scurnn", "enrnn", "ncgru", "sbornn"),
+    *(
+        f"{rule}-{variant}"
+        for rule in ("momentum", "nesterov", "restart", "adam", "rmsprop")
+        for variant in ("rnn", "lstm", "orth")
+    ),
+    *("limitcycle", "ctgru", "rflo", "gru", "lstm", "rnn"),
+)
+"""The recurrent cells of `restore.cells`, named here so that a command line can list them without PyTorch."""
+
 CHOICES: dict[str, tuple[str, ...]] = {
-    "prior": ("dip", "decoder", "hourglass"),
+    "prior": ("dip", "decoder", "hourglass", "recurrent"),
     "norm": ("channel", "channel-affine-free", "bias", "none", "batch", "group", "layer"),
     "init": ("default", "he", "orthogonal", "gaussian"),
     "optimizer": ("adam", "sgd"),
@@ -27,12 +38,22 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "preset": ("fast", "balanced", "best", "paper", *(f"paper:{name}" for name in PAPER_PRESETS)),
     "stop": ("auto", "heldout", "variance", "discrepancy", "none"),
     "precision": ("auto", "float32", "bfloat16"),
+    "cell": ("none", *CELL_NAMES),
+    "refine": ("features", "estimate", "generator"),
+    "learning_rule": ("backpropagation", "rflo"),
 }
 """The names that each setting takes."""
 
 
-NUMBERS: dict[str, type] = {"learning_rate": float, "iterations": int, "time_budget": float, "seed": int}
-MAY_BE_NONE = ("prior", "norm", "init", "learning_rate", "iterations", "time_budget")
+NUMBERS: dict[str, type] = {
+    "learning_rate": float,
+    "iterations": int,
+    "time_budget": float,
+    "seed": int,
+    "refine_steps": int,
+    "refine_channels": int,
+}
+MAY_BE_NONE = ("prior", "norm", "init", "learning_rate", "iterations", "time_budget", "refine", "refine_steps")
 
 
 @dataclass(frozen=True)
@@ -54,6 +75,13 @@ class FitSettings:
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         precision: of the network's arithmetic.
         network: options of the prior's constructor, by name.
+        cell: the recurrent cell that refines the restoration, or `none`.
+        refine: what the cell refines: `features`, `estimate`, or `generator` (the prior is the recurrence itself);
+            None takes `features` for a prior that is none.
+        refine_steps: steps T of the recurrence; None takes 8, or one for each scale of a generator that has scales.
+        refine_channels: units n of the cell.
+        cell_options: options of the cell's constructor, by name.
+        learning_rule: of the cell's weights: `backpropagation`, or `rflo` for the cell of that name.
 
     Raises UsageError for a value that no fit could use.
     """
@@ -72,6 +100,12 @@ class FitSettings:
     device: str = "auto"
     precision: str = "auto"
     network: Mapping[str, Any] = field(default_factory=dict)
+    cell: str = "none"
+    refine: str | None = None
+    refine_steps: int | None = None
+    refine_channels: int = 32
+    cell_options: Mapping[str, Any] = field(default_factory=dict)
+    learning_rule: str = "backpropagation"
 
     def __post_init__(self) -> None:
         for name, known in CHOICES.items():
@@ -119,6 +153,8 @@ class Plan:
         patience: steps without improvement after which a rule stops.
         rewind_rate: factor on the learning rate when a diverged fit is set back.
         time_budget, seed, device, precision: as in `FitSettings`, with a real device and precision.
+        cell, refine, refine_steps, refine_channels, cell_options: as in `FitSettings`; without a cell, `refine` is
+            `none` and there are no steps. The options include the learning rule of a cell that has a choice.
     """
 
     prior: str
@@ -146,6 +182,11 @@ class Plan:
     seed: int
     device: str
     precision: str
+    cell: str
+    refine: str
+    refine_steps: int
+    refine_channels: int
+    cell_options: Mapping[str, Any]
 
 
 def _check_number(name: str, value: Any, kind: type) -> None:

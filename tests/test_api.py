@@ -224,11 +224,19 @@ def test_the_report_is_strict_json(clean: Array, noisy: Array) -> None:
 @pytest.mark.parametrize(
     "settings",
     [{name: value} for name in ("norm", "init", "prior") for value in CHOICES[name]]
-    + [{"optimizer": "sgd"}, {"objective": "fit"}, {"stop": "none"}, {"preset": "fast"}, {"precision": "float32"}],
+    + [
+        {"cell": "scornn", "refine_steps": 2, "refine_channels": 4},
+        {"optimizer": "sgd"},
+        {"objective": "fit"},
+        {"stop": "none"},
+        {"preset": "fast"},
+        {"precision": "float32"},
+    ],
     ids=lambda settings: "-".join(map(str, *settings.items())),
 )
 def test_settings_reach_the_plan(noisy: Array, settings: dict[str, Any]) -> None:
-    result = restore.denoise(noisy, **QUICK, **settings)
+    recurrence = {"cell": "gru"} if settings.get("prior") == "recurrent" else {}
+    result = restore.denoise(noisy, **QUICK, **settings, **recurrence)
     for name, value in settings.items():
         assert getattr(result.plan, name, result.report.get(name)) == value
 

@@ -53,11 +53,13 @@ class Cell(nn.Module):
         is_complex: whether the state is complex.
         input_bias: whether the input map should have a bias of its own.
         orthogonal: symbols of those `matrices` that are orthogonal or unitary by construction.
+        needs_varying_drive: whether a drive that is the same in every step makes the cell pointless.
     """
 
     is_complex: bool = False
     input_bias: bool = False
     orthogonal: tuple[str, ...] = ()
+    needs_varying_drive: bool = False
 
     def __init__(
         self,

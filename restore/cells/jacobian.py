@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn.utils import parametrize
 
 from restore.cells.base import Cell, State, unroll
+from restore.cells.states import map_state, state_tensors
 
 __all__ = ["gradient_norms", "orthogonality_error", "singular_values", "spectral_radius", "state_norms"]
 
@@ -30,7 +30,7 @@ def gradient_norms(cell: Cell, drives: Tensor, functional: Tensor, state: State 
         for drive in drives.double():
             states.append(cell(drive, states[-1]))
         loss = (functional.double() * cell.readout(states[-1])).sum()
-    parts = [[part for part in _tensors(state) if part.requires_grad] for state in states]
+    parts = [[part for part in state_tensors(state) if part.requires_grad] for state in states]
     gradients = iter(torch.autograd.grad(loss, list(itertools.chain(*parts)), materialize_grads=True))
     return torch.stack([_norm([next(gradients) for _ in state]) if state else loss.new_zeros(()) for state in parts])
 
@@ -44,8 +44,8 @@ def singular_values(cell: Cell, drives: Tensor, state: State = None) -> Tensor:
     finite.
     """
     cell = _in_double(cell)
-    state = cell.initial() if state is None else _map(state, _double)
-    width = sum(_real(tensor).numel() for tensor in _tensors(state))
+    state = cell.initial() if state is None else map_state(state, _double)
+    width = sum(_real(tensor).numel() for tensor in state_tensors(state))
     product = torch.eye(width, dtype=torch.float64, device=drives.device)
     log_scale = torch.zeros((), dtype=torch.float64, device=drives.device)
     with parametrize.cached():
@@ -67,7 +67,7 @@ def state_norms(cell: Cell, drives: Tensor, state: State = None) -> Tensor:
     """Return |readout(h_t)| for t = 1..T under `drives` (T, ..., drive_size), float64 (T,)."""
     cell = _in_double(cell)
     with torch.no_grad():
-        states = unroll(cell, drives.double(), None if state is None else _map(state, _double))
+        states = unroll(cell, drives.double(), None if state is None else map_state(state, _double))
         return torch.stack([cell.readout(state).norm() for state in states])
 
 
@@ -95,31 +95,16 @@ def _times_step_jacobian(product: Tensor, cell: Cell, drive: Tensor, state: Stat
     """Return M dh_t/dh_{t-1} for a matrix M = `product` (width, width): backpropagation of all of its rows at once."""
     width = len(product)
     # Row i is carried back through copy i of the state, so that the matrix of the step is never formed.
-    copies = _leaf(_map(state, lambda tensor: tensor.expand(width, *tensor.shape)))
+    copies = _leaf(map_state(state, lambda tensor: tensor.expand(width, *tensor.shape)))
     with torch.enable_grad():
         following = cell(drive.expand(width, *drive.shape), copies)
-        components = torch.cat([_real(part).reshape(width, -1) for part in _tensors(following)], dim=-1)
-        gradients = torch.autograd.grad((product * components).sum(), _tensors(copies), materialize_grads=True)
+        components = torch.cat([_real(part).reshape(width, -1) for part in state_tensors(following)], dim=-1)
+        gradients = torch.autograd.grad((product * components).sum(), state_tensors(copies), materialize_grads=True)
     return torch.cat([_real(gradient).reshape(width, -1) for gradient in gradients], dim=-1)
 
 
 def _in_double(cell: Cell) -> Cell:
     return copy.deepcopy(cell).double().requires_grad_(False)
-
-
-def _map(state: State, function: Callable[[Tensor], Tensor]) -> State:
-    """Apply `function` to the tensor, or to every differentiable tensor of the NamedTuple, that a state is."""
-    if isinstance(state, Tensor):
-        return function(state)
-    return type(state)(*(function(part) if _differentiable(part) else part for part in state))
-
-
-def _tensors(state: State) -> list[Tensor]:
-    return [state] if isinstance(state, Tensor) else [part for part in state if _differentiable(part)]
-
-
-def _differentiable(part: object) -> bool:
-    return isinstance(part, Tensor) and (part.is_floating_point() or part.is_complex())
 
 
 def _norm(tensors: list[Tensor]) -> Tensor:
@@ -130,7 +115,7 @@ def _norm(tensors: list[Tensor]) -> Tensor:
 
 
 def _leaf(state: State) -> State:
-    return _map(state, lambda tensor: _double(tensor).detach().clone().requires_grad_())
+    return map_state(state, lambda tensor: _double(tensor).detach().clone().requires_grad_())
 
 
 def _double(tensor: Tensor) -> Tensor:

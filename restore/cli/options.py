@@ -21,6 +21,7 @@ __all__ = ["Shared", "parse_duration", "parse_sigma", "with_shared"]
 FIT = "Fit"
 OUTPUT = "Output"
 ADVANCED = "Network and optimiser"
+RECURRENCE = "Recurrent refinement"
 
 
 def _names(setting: str) -> str:
@@ -99,6 +100,24 @@ LearningRate: TypeAlias = Annotated[
 Objective: TypeAlias = Annotated[
     str, typer.Option("--objective", help=f"What is scored: {_names('objective')}.", rich_help_panel=ADVANCED)
 ]
+Cell: TypeAlias = Annotated[
+    str,
+    typer.Option("--cell", help="Recurrent cell that refines (restore cells list).", rich_help_panel=RECURRENCE),
+]
+Refine: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--refine", help=f"What the cell refines: {_names('refine')}.", rich_help_panel=RECURRENCE),
+]
+RefineSteps: TypeAlias = Annotated[
+    int | None, typer.Option("--refine-steps", help="Steps of the recurrence.", rich_help_panel=RECURRENCE)
+]
+RefineChannels: TypeAlias = Annotated[
+    int, typer.Option("--refine-channels", help="Units of the cell.", rich_help_panel=RECURRENCE)
+]
+LearningRule: TypeAlias = Annotated[
+    str,
+    typer.Option("--learning-rule", help=f"Of the cell: {_names('learning_rule')}.", rich_help_panel=RECURRENCE),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +139,11 @@ class Shared:
     optimizer: Optimizer = "adam"
     learning_rate: LearningRate = None
     objective: Objective = "auto"
+    cell: Cell = "none"
+    refine: Refine = None
+    refine_steps: RefineSteps = None
+    refine_channels: RefineChannels = 32
+    learning_rule: LearningRule = "backpropagation"
     reference: Reference = None
     existing: ExistingOption = Existing.error
     as_json: Json = False

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from restore.fitting.objectives import input_channels
-from restore.priors import make_prior
+from restore.fitting.network import bare_prior, with_refinement
+from restore.priors import RecurrentGenerator
 from restore.problems.padding import Padding
 from restore.problems.problem import Problem
+from restore.refinement import Refined, RefinedFeatures
 from restore.settings import Plan
 
 __all__ = ["Forecast", "forecast"]
@@ -46,8 +47,9 @@ class Forecast:
 
 def forecast(problem: Problem, plan: Plan) -> Forecast:
     """Return what the `plan` will cost on this `problem`, from the shapes alone."""
-    with torch.device("meta"):
-        prior = make_prior(plan.prior, input_channels(problem, plan), problem.channels, plan.norm, plan.network)
+    generates = plan.refine == "generator"  # cells draw their weights where they are made, and do not run on "meta"
+    with torch.device("cpu" if generates else "meta"), torch.random.fork_rng(devices=[]):
+        prior = bare_prior(problem, plan)
         size = Padding(problem.size, prior.multiple, prior.minimum).padded
         code = torch.empty(1, prior.in_channels, *prior.code_size(size))
     width = 2 if plan.precision == "bfloat16" else 4
@@ -60,11 +62,15 @@ def forecast(problem: Problem, plan: Plan) -> Forecast:
 
     hooks = [module.register_forward_hook(count) for module in prior.modules()]
     with FlopCounterMode(display=False) as counter:
-        prior(code)
+        if not generates:
+            prior(code)
     for hook in hooks:
         hook.remove()
-    parameters = sum(parameter.numel() for parameter in prior.parameters())
-    flops = 3 * counter.get_total_flops()  # backward: once for the inputs, once for the weights
+    refined = with_refinement(prior, problem, plan)
+    parameters = sum(parameter.numel() for parameter in refined.parameters())
+    operations, numbers = _recurrence(refined, size)
+    kept += 4 * numbers
+    flops = 3 * (counter.get_total_flops() + operations)  # backward: once for the inputs, once for the weights
     device = torch.device(plan.device)
     if device.type == "cpu":
         threads = min(torch.get_num_threads(), os.cpu_count() or 1)
@@ -74,3 +80,17 @@ def forecast(problem: Problem, plan: Plan) -> Forecast:
     image = 4 * problem.channels * problem.size[0] * problem.size[1]
     memory = STARTED_BYTES + 1.5 * kept + 20 * image + 40 * parameters
     return Forecast(flops, memory / 2**20, plan.iterations * flops / (1e9 * rate), parameters)
+
+
+def _recurrence(network: nn.Module, size: tuple[int, int]) -> tuple[int, int]:
+    """Return the operations of a forward pass of the recurrence in `network`, and the numbers that it keeps."""
+    if not isinstance(network, Refined | RecurrentGenerator):
+        return 0, 0
+    cell, pixels = network.cell, size[0] * size[1]
+    visits = network.steps * pixels
+    if isinstance(network, RecurrentGenerator) and network.scales:
+        visits = sum(pixels // 4**scale for scale in range(network.steps))
+    inputs = sum(weight.numel() for weight in network.input.parameters())
+    once = isinstance(network, RefinedFeatures) and not cell.needs_varying_drive
+    recurrent = cell.size * cell.drive_size * visits
+    return 2 * (recurrent + inputs * (pixels if once else visits)), visits * (cell.drive_size + 3 * cell.readout_size)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from restore.errors import UsageError
-from restore.fitting.masking import Masking, PreparedFills, RandomPixels
+from restore.fitting.masking import Masking, PreparedFills, RandomPixels, fill_from_neighbours
 from restore.priors import Prior
 from restore.problems.holes import hole_radius
 from restore.problems.padding import Padding
@@ -43,11 +43,20 @@ class Draw:
         input: the network's input, padded, (1, in_channels, H', W') or the size of a code.
         base: (1, C, H, W) to add to the network's output, or None.
         scored: float (1, 1, H, W), the weight of each pixel in the loss.
+        context: None, or for a network that refines its estimate (1, C + 1, H', W'): what it is shown of the
+            measurement, and where.
     """
 
     input: Tensor
     base: Tensor | None
     scored: Tensor
+    context: Tensor | None = None
+
+    @property
+    def inputs(self) -> list[Tensor]:
+        """The arguments of the network."""
+        parts = [self.input] if self.context is None else [self.input, self.context]
+        return [part.contiguous(memory_format=torch.channels_last) for part in parts]
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,9 @@ class FixedCode:
         self._scored = (problem.known & ~held_out).float()
         code = _meshgrid(padding.padded) if plan.code == "meshgrid" else prior.code(padding.padded, generator)
         self._code = code.to(problem.measurement.device)
+        # Under `fit` an estimate is only refined where pixels are missing: everything scored may be seen.
+        shown = torch.cat([fill_from_neighbours(problem.measurement, self._scored), self._scored], dim=1)
+        self._context = padding.pad(shown) if plan.refine == "estimate" else None
 
     def draw(self) -> Draw:
         """Return the code, perturbed."""
@@ -94,7 +106,7 @@ class FixedCode:
         if self._plan.code_noise > 0:
             noise = torch.randn(code.shape, generator=self._generator, device=code.device)
             code = code + self._plan.code_noise * noise
-        return Draw(code, None, self._scored)
+        return Draw(code, None, self._scored, self._context)
 
     def image(self, output: Tensor, draw: Draw) -> Tensor:
         """Return the output without its padding."""
@@ -120,10 +132,12 @@ class BlindSpot:
     def draw(self) -> Draw:
         """Return the next masking of the measurement."""
         masked = self._masking()
-        shown = masked.shown
-        if self._problem.kind == "inpaint":
-            shown = torch.cat([shown, masked.visible], dim=1)
-        return Draw(self._padding.pad(shown), masked.shown if self._plan.residual else None, masked.scored)
+        base = masked.shown if self._plan.residual else None
+        if self._problem.kind != "inpaint" and self._plan.refine != "estimate":
+            return Draw(self._padding.pad(masked.shown), base, masked.scored)
+        context = self._padding.pad(torch.cat([masked.shown, masked.visible], dim=1))
+        shown = context if self._problem.kind == "inpaint" else context[:, :-1]
+        return Draw(shown, base, masked.scored, context if self._plan.refine == "estimate" else None)
 
     def image(self, output: Tensor, draw: Draw) -> Tensor:
         """Return the output without its padding, added to the fill if the plan says so."""

@@ -9,6 +9,7 @@ from restore.errors import UsageError
 from restore.fitting import paper
 from restore.fitting.objectives import cannot_see_pictures
 from restore.fitting.precision import resolve_device, resolve_precision
+from restore.fitting.recurrence import choose_recurrence
 from restore.fitting.stopping import make_rule
 from restore.problems.holes import hole_radius
 from restore.problems.problem import Problem
@@ -63,6 +64,8 @@ REGION: Mapping[str, Any] = {
     "stop": "none",
 }
 
+CODE_ONLY: Mapping[str, Any] = {"iterations": 1800, "average": 0.99, "learning_rate": 0.01, "patience": 300}
+
 FIT: Mapping[str, Mapping[str, Any]] = {
     "hourglass": {
         "iterations": 1800,
@@ -71,8 +74,12 @@ FIT: Mapping[str, Mapping[str, Any]] = {
         "code_noise": 1 / 30,
         "patience": 300,
     },
-    "decoder": {"iterations": 1800, "average": 0.99, "learning_rate": 0.01, "patience": 300},
+    "decoder": CODE_ONLY,
+    "recurrent": CODE_ONLY,
 }
+
+BLIND = ("decoder", "recurrent")
+"""Priors that only take a code, and cannot be shown a picture."""
 
 DEFAULTS: Mapping[str, Any] = {
     "norm": "channel",
@@ -107,6 +114,7 @@ def make_plan(problem: Problem, settings: FitSettings) -> Plan:
         if getattr(settings, name) is not None:
             values[name] = getattr(settings, name)
     values["network"] = {**values["network"], **settings.network}
+    values |= choose_recurrence(problem.kind, prior, objective, settings)
     if settings.stop != "auto":
         values["stop"] = settings.stop
     values["held_out"] = HELD_OUT if values["stop"] == "heldout" else 0.0
@@ -134,14 +142,15 @@ def _choose(problem: Problem, settings: FitSettings) -> tuple[str, str, dict[str
             raise UsageError("the published settings fit a fixed code: --preset paper excludes --objective blindspot.")
         return prior, "fit", _published(problem, settings.preset, prior)
     values: Mapping[str, Any]
-    if _is_region(problem) and settings.prior in (None, "dip") and settings.objective != "blindspot":
+    wanted = settings.prior or ("recurrent" if settings.refine == "generator" else None)
+    if _is_region(problem) and wanted in (None, "dip") and settings.objective != "blindspot":
         prior, objective, values = "dip", "fit", REGION
     else:
-        prior = settings.prior or "hourglass"
+        prior = wanted or "hourglass"
         objective = settings.objective
         if objective == "auto":
-            objective = "fit" if prior == "decoder" else "blindspot"
-        elif objective == "blindspot" and prior == "decoder":
+            objective = "fit" if prior in BLIND else "blindspot"
+        elif objective == "blindspot" and prior in BLIND:
             raise cannot_see_pictures(prior)
         values = FIT.get(prior, FIT["hourglass"]) if objective == "fit" else BLINDSPOT[problem.kind]
     return prior, objective, {**values, "iterations": _steps(values["iterations"], problem, settings.preset)}

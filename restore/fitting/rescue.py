@@ -28,7 +28,7 @@ class Rescue:
 
     def __init__(self, prior: nn.Module, optimizer: torch.optim.Optimizer, factor: float, scored: float) -> None:
         self._prior, self._optimizer, self._factor = prior, optimizer, factor
-        self._rate: float = optimizer.param_groups[0]["lr"]
+        self._rates: list[float] = [group["lr"] for group in optimizer.param_groups]
         self._watch_jumps = scored >= FEWEST_PIXELS
         self._smooth = math.inf
         self._state = self._snapshot()
@@ -54,17 +54,17 @@ class Rescue:
         return self._rewinds >= MOST_REWINDS
 
     def lower(self) -> float:
-        """Lower the learning rate from here on and return it."""
-        self._rate *= self._factor
-        return self._rate
+        """Lower the learning rates from here on and return the first group's."""
+        self._rates = [rate * self._factor for rate in self._rates]
+        return self._rates[0]
 
     def rewind(self) -> None:
         """Go back to the last good state."""
         self._rewinds += 1
         self._prior.load_state_dict(self._state["prior"])
         self._optimizer.load_state_dict(copy.deepcopy(self._state["optimizer"]))
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._rate
+        for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate
         self._smooth = math.inf
 
     def _snapshot(self) -> dict[str, Any]:

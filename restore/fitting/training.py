@@ -8,17 +8,18 @@ import time
 import torch
 from torch import Tensor
 
+from restore.cells import project_
 from restore.fitting.averaging import OutputAverage
-from restore.fitting.objectives import choose_held_out, input_channels, make_objective
+from restore.fitting.network import build_prior, make_optimizer
+from restore.fitting.objectives import choose_held_out, make_objective
 from restore.fitting.precision import arithmetic
 from restore.fitting.rescue import Rescue
 from restore.fitting.trace import CHECK_EVERY, Step
-from restore.priors import Prior, initialise, make_prior
 from restore.problems.padding import Padding
 from restore.problems.problem import Problem
 from restore.settings import Plan
 
-__all__ = ["Training", "build_prior"]
+__all__ = ["Training"]
 
 DRAWS = 2**31
 """Added to the seed for the draws of the steps, so that they do not repeat those of the initial weights.
@@ -48,8 +49,9 @@ class Training:
         self.prior = build_prior(problem, plan)
         padding = Padding(problem.size, self.prior.multiple, self.prior.minimum)
         self._objective = make_objective(self.problem, plan, self.prior, padding, self.held_out, generator)
-        self._optimizer = _optimizer(self.prior, plan)
+        self._optimizer = make_optimizer(self.prior, plan)
         scored = int(problem.known.sum()) * (plan.hidden if plan.objective == "blindspot" else 1.0)
+        self._recurs = plan.cell != "none"
         self._rescue = Rescue(self.prior, self._optimizer, plan.rewind_rate, scored)
         self.average = OutputAverage(plan.average)
         self.precision = plan.precision
@@ -62,7 +64,7 @@ class Training:
         """Do one step of the optimiser and return its state, or None if the fit had to be set back instead."""
         draw = self._objective.draw()
         with arithmetic(self.precision, self.device):
-            output = self.prior(draw.input.contiguous(memory_format=torch.channels_last))
+            output = self.prior(*draw.inputs)
         image = self._objective.image(output.float(), draw)
         score = self._objective.score(image, draw)
         loss = score.loss.item()
@@ -75,6 +77,8 @@ class Training:
         self._optimizer.zero_grad(set_to_none=True)
         score.loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
+        if self._recurs:
+            project_(self.prior)
 
         self.output = image.detach()
         average = self.average.update(self.output)
@@ -115,18 +119,3 @@ class Training:
             remedy = f"lowered the learning rate to {self._rescue.lower():.3g}"
         self._rescue.rewind()
         self.warnings.append(f"at step {iteration} {trouble}: went back to the last good state and {remedy}.")
-
-
-def build_prior(problem: Problem, plan: Plan) -> Prior:
-    """Return the plan's network for this problem, on the plan's device, its weights drawn from the plan's seed."""
-    with torch.random.fork_rng(devices=[]):  # the layers' constructors draw from the global generator, in vain
-        prior = make_prior(plan.prior, input_channels(problem, plan), problem.channels, plan.norm, plan.network)
-    initialise(prior, plan.init, torch.Generator().manual_seed(plan.seed))
-    return prior.to(plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
-
-
-def _optimizer(prior: Prior, plan: Plan) -> torch.optim.Optimizer:
-    fused = torch.device(plan.device).type in ("cpu", "cuda")
-    if plan.optimizer == "sgd":
-        return torch.optim.SGD(prior.parameters(), lr=plan.learning_rate, momentum=0.9, fused=fused)
-    return torch.optim.Adam(prior.parameters(), lr=plan.learning_rate, betas=(0.9, plan.beta2), fused=fused)

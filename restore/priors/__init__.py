@@ -6,6 +6,7 @@ from restore.priors.dip import DIP, DIPOptions
 from restore.priors.hourglass import Hourglass, HourglassOptions
 from restore.priors.initialisation import INITIALISATIONS, initialise
 from restore.priors.normalisation import NORMALISATIONS, make_normalisation
+from restore.priors.recurrent import RecurrentGenerator
 from restore.priors.registry import PRIORS, make_prior
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Hourglass",
     "HourglassOptions",
     "Prior",
+    "RecurrentGenerator",
     "initialise",
     "make_normalisation",
     "make_prior",

@@ -13,15 +13,29 @@ class Prior(nn.Module):
 
     Attributes:
         in_channels: channels of the code, or of the picture that the network is shown.
+        feature_channels: channels of the features before the head.
         multiple: H and W must be multiples of this.
         minimum: H and W must be at least this.
         sees_pictures: whether the input has the size of the output, so that a picture can stand in for the code.
     """
 
     in_channels: int
+    feature_channels: int
     multiple: int
     minimum: int
     sees_pictures: bool
+
+    def forward(self, code: Tensor) -> Tensor:
+        """Return the image (N, out_channels, H, W)."""
+        return self.finish(self.features(code))
+
+    def features(self, code: Tensor) -> Tensor:
+        """Return the features before the head, (N, feature_channels, H, W)."""
+        raise NotImplementedError
+
+    def finish(self, features: Tensor) -> Tensor:
+        """Return the image that the head makes of the features."""
+        raise NotImplementedError
 
     def code(self, size: tuple[int, int], generator: torch.Generator) -> Tensor:
         """Draw the fixed code for an output of `size` (H, W): uniform in [0, 0.1], as published (arXiv:1711.10925).

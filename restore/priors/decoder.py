@@ -52,6 +52,7 @@ class DeepDecoder(Prior):
         if upsample not in ("bilinear", "nearest"):
             raise UsageError(f"decoder cannot upsample by {upsample!r}: use 'bilinear' or 'nearest'.")
         self.in_channels = channels
+        self.feature_channels = channels
         self.multiple = 2**layers
         self.minimum = 2 * self.multiple  # from a code of one pixel nothing but a flat colour comes
         blocks: list[nn.Module] = []
@@ -64,9 +65,9 @@ class DeepDecoder(Prior):
         self.blocks = nn.Sequential(*blocks)
         self.head = nn.Conv2d(channels, out_channels, 1, bias=False)
 
-    def forward(self, code: Tensor) -> Tensor:
-        """Return the image."""
-        return torch.sigmoid(self.head(self.features(code)))
+    def finish(self, features: Tensor) -> Tensor:
+        """Return the image that the head makes of the features."""
+        return torch.sigmoid(self.head(features))
 
     def features(self, code: Tensor) -> Tensor:
         """Return the features before the head, (N, k, H, W)."""

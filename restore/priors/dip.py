@@ -81,15 +81,16 @@ class DIP(Prior):
         super().__init__()
         options = options or DIPOptions()
         self.in_channels = in_channels
+        self.feature_channels = options.up[0]
         self.multiple = 2 ** len(options.down)
         # The deepest map must be wider than the padding that reflects it.
         self.minimum = self.multiple * (max(options.kernel_down, options.kernel_up) // 2 + 1)
         self.scales = _Scale(in_channels, 0, norm, options)
         self.head = nn.Conv2d(options.up[0], out_channels, 1)
 
-    def forward(self, code: Tensor) -> Tensor:
-        """Return the image."""
-        return torch.sigmoid(self.head(self.features(code)))
+    def finish(self, features: Tensor) -> Tensor:
+        """Return the image that the head makes of the features."""
+        return torch.sigmoid(self.head(features))
 
     def features(self, code: Tensor) -> Tensor:
         """Return the features before the head, (N, up[0], H, W)."""

@@ -59,6 +59,7 @@ class Hourglass(Prior):
         options = options or HourglassOptions()
         widths = options.channels
         self.in_channels = in_channels
+        self.feature_channels = widths[0]
         self.multiple = 2 ** (len(widths) - 1)
         self.minimum = 2 * self.multiple  # at 1x1 a normalised channel would be its offset alone
         self.interpolation = options.upsample
@@ -72,9 +73,9 @@ class Hourglass(Prior):
         self.tail = nn.Sequential(*(_block(widths[0], widths[0], norm) for _ in range(options.tail)))
         self.head = nn.Conv2d(widths[0], out_channels, 1)
 
-    def forward(self, code: Tensor) -> Tensor:
-        """Return the image."""
-        image: Tensor = self.head(self.features(code))
+    def finish(self, features: Tensor) -> Tensor:
+        """Return the image that the head makes of the features."""
+        image: Tensor = self.head(features)
         return image
 
     def features(self, code: Tensor) -> Tensor:

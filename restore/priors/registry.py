@@ -11,6 +11,7 @@ from restore.priors.base import Prior
 from restore.priors.decoder import DeepDecoder
 from restore.priors.dip import DIP, DIPOptions
 from restore.priors.hourglass import Hourglass, HourglassOptions
+from restore.priors.recurrent import RecurrentGenerator
 
 __all__ = ["PRIORS", "make_prior"]
 
@@ -32,10 +33,19 @@ def _decoder(in_channels: int, out_channels: int, norm: str, options: Mapping[st
     return DeepDecoder(out_channels, norm, **options)
 
 
+def _recurrent(in_channels: int, out_channels: int, norm: str, options: Mapping[str, Any]) -> Prior:
+    known = ("cell", "channels", "steps", "scales", "cell_options", "seed")
+    for name in options:
+        if name not in known:
+            raise unknown_name("recurrent option", name, known)
+    return RecurrentGenerator(out_channels, norm, **options)
+
+
 PRIORS: dict[str, Callable[[int, int, str, Mapping[str, Any]], Prior]] = {
     "dip": _dip,
     "decoder": _decoder,
     "hourglass": _hourglass,
+    "recurrent": _recurrent,
 }
 
 

@@ -18,6 +18,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "hourglass": {"channels": (8, 8, 8), "tail": 1},
     "dip": {"down": (8, 8), "up": (8, 8), "skip": (4, 4)},
     "decoder": {"channels": 16, "layers": 3},
+    "recurrent": {},
 }
 SETTINGS = {field.name for field in dataclasses.fields(FitSettings)}
 
