@@ -225,7 +225,7 @@ def test_the_report_is_strict_json(clean: Array, noisy: Array) -> None:
     "settings",
     [{name: value} for name in ("norm", "init", "prior") for value in CHOICES[name]]
     + [
-        {"cell": "scornn", "refine_steps": 2, "refine_channels": 4},
+        {"cell": "scornn"},
         {"optimizer": "sgd"},
         {"objective": "fit"},
         {"stop": "none"},
