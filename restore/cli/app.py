@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from restore.cli.bench import bench
 from restore.cli.cells import cells
 from restore.cli.degrade import degrade
 from restore.cli.denoise import denoise
@@ -29,6 +30,7 @@ app.command()(inpaint)
 app.command()(degrade)
 app.command()(doctor)
 app.add_typer(cells, name="cells")
+app.add_typer(bench, name="bench")
 
 
 def _version(wanted: bool) -> None:

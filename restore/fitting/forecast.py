@@ -13,7 +13,7 @@ from restore.fitting.network import bare_prior, with_refinement
 from restore.priors import RecurrentGenerator
 from restore.problems.padding import Padding
 from restore.problems.problem import Problem
-from restore.refinement import Refined, RefinedFeatures
+from restore.refinement import BLOCK, Refined, RefinedFeatures
 from restore.settings import Plan
 
 __all__ = ["Forecast", "forecast"]
@@ -87,6 +87,7 @@ def _recurrence(network: nn.Module, size: tuple[int, int]) -> tuple[int, int]:
     if not isinstance(network, Refined | RecurrentGenerator):
         return 0, 0
     cell, pixels = network.cell, size[0] * size[1]
+    pixels //= BLOCK**2 if isinstance(network, Refined) else 1
     visits = network.steps * pixels
     if isinstance(network, RecurrentGenerator) and network.scales:
         visits = sum(pixels // 4**scale for scale in range(network.steps))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils import parametrize
 
 from restore.cells import Cell
-from restore.cells.base import glorot_bound, reset_layer_
 from restore.cells.states import watch
 from restore.priors import Prior
-from restore.refinement.base import Refined, pixels_last
+from restore.refinement.base import Refined
 
 __all__ = ["RefinedEstimate"]
 
@@ -22,8 +21,6 @@ class RefinedEstimate(Refined):
 
     M is 1 where the measurement y may be seen, and M (x - y) the gradient of 1/2 |M (x - y)|^2. Everything that the
     objective scores must be hidden by M: one linear map of x - y alone would otherwise give y back, noise and all.
-
-    K is a 3x3 convolution, P a linear map of every pixel's readout; they start as in `RefinedFeatures`.
 
     Args:
         prior: the network inside.
@@ -43,12 +40,8 @@ class RefinedEstimate(Refined):
         residual: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__(prior, cell, steps)
+        super().__init__(prior, cell, steps, 2 * channels + 1, channels, generator)
         self.residual = residual
-        self.input = nn.Conv2d(2 * channels + 1, cell.drive_size, 3, padding=1, bias=cell.input_bias)
-        reset_layer_(self.input, self.input.weight[0].numel() ** -0.5, generator)
-        self.output = nn.Linear(cell.readout_size, channels, bias=False)
-        reset_layer_(self.output, glorot_bound(cell.readout_size, channels), generator)
 
     def forward(self, code: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the image (N, C, H, W), or with `residual` its difference from what is shown.
@@ -66,13 +59,11 @@ class RefinedEstimate(Refined):
         estimate = output + shown if self.residual else output
         correction = torch.zeros_like(output)
         with parametrize.cached():
-            state = self.cell.initial((output.shape[0], *output.shape[2:]))
+            state = self.initial(output)
             for _ in range(self.steps):
                 current = estimate + correction
                 seen = torch.cat([current, visible * (current - shown), visible], dim=1)
-                drive = pixels_last(self.input(seen.contiguous(memory_format=torch.channels_last)))
-                state = self.cell(drive / self.steps**0.5, state)
+                state = self.cell(self.drive(seen.contiguous(memory_format=torch.channels_last)), state)
                 watch(self.states, state)
-                increment: Tensor = self.output(self.cell.readout(state))
-                correction = correction + self.gain * increment.permute(0, 3, 1, 2)
+                correction = correction + self.correction(state)
         return output + correction

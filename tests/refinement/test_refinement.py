@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -42,6 +44,16 @@ def _inputs(design: str, shown: Tensor, context: Tensor) -> list[Tensor]:
     return [shown] if design == "features" else [shown, context]
 
 
+def _written(refined: Refined, state: Any) -> Tensor:
+    """Return P h with the pixels of each 2x2 block put where they belong, one by one."""
+    written = refined.cell.readout(state) @ refined.output.weight.mT
+    count, height, width, numbers = written.shape
+    image = torch.zeros(count, numbers // 4, 2 * height, 2 * width)
+    for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        image[:, :, row::2, column::2] = written[..., 2 * row + column :: 4].permute(0, 3, 1, 2)
+    return image
+
+
 @every_cell
 @every_design
 def test_it_starts_as_the_prior_inside_and_all_of_it_learns(
@@ -69,10 +81,9 @@ def test_features_follow_their_equation(cell: str, prior: Prior, shown: Tensor) 
     refined = refine(prior, "features", cell, size=8, steps=4, channels=3)
     nn.init.constant_(refined.gain, 0.3)
     features = prior.features(shown)
-    drive = F.conv2d(features, refined.input.weight, refined.input.bias, padding=1).permute(0, 2, 3, 1) / 2
+    drive = F.conv2d(features, refined.input.weight, refined.input.bias, 2, 1).permute(0, 2, 3, 1) / 2
     last = unroll(refined.cell, [drive] * 4)[-1]
-    correction = refined.cell.readout(last) @ refined.output.weight.mT
-    expected = prior.head(features + 0.3 * correction.permute(0, 3, 1, 2))
+    expected = prior.head(features + 0.3 * _written(refined, last))
     assert torch.allclose(refined(shown), expected, atol=1e-6)
 
 
@@ -80,13 +91,12 @@ def test_a_cell_that_needs_a_varying_drive_sees_its_own_correction(prior: Prior,
     refined = refine(prior, "features", "momentum-rnn", size=8, steps=2, channels=3)
     nn.init.constant_(refined.gain, 0.3)
     features = prior.features(shown)
-    state = refined.cell.initial((1, 16, 24))
+    state = refined.cell.initial((1, 8, 12))
     current = features
     for _ in range(2):
-        drive = F.conv2d(current, refined.input.weight, refined.input.bias, padding=1).permute(0, 2, 3, 1) / 2**0.5
+        drive = F.conv2d(current, refined.input.weight, refined.input.bias, 2, 1).permute(0, 2, 3, 1) / 2**0.5
         state = refined.cell(drive, state)
-        correction = refined.cell.readout(state) @ refined.output.weight.mT
-        current = features + 0.3 * correction.permute(0, 3, 1, 2)
+        current = features + 0.3 * _written(refined, state)
     assert torch.allclose(refined(shown), prior.head(current), atol=1e-6)
 
 
@@ -96,12 +106,12 @@ def test_the_estimate_follows_its_equation(residual: bool, prior: Prior, shown: 
     nn.init.constant_(refined.gain, 0.3)
     visible = context[:, 3:]
     start = prior(shown) + shown if residual else prior(shown)
-    estimate, state = start, refined.cell.initial((1, 16, 24))
+    estimate, state = start, refined.cell.initial((1, 8, 12))
     for _ in range(2):
         seen = torch.cat([estimate, visible * (estimate - shown), visible], dim=1)
-        drive = F.conv2d(seen, refined.input.weight, refined.input.bias, padding=1).permute(0, 2, 3, 1) / 2**0.5
+        drive = F.conv2d(seen, refined.input.weight, refined.input.bias, 2, 1).permute(0, 2, 3, 1) / 2**0.5
         state = refined.cell(drive, state)
-        estimate = estimate + 0.3 * (state @ refined.output.weight.mT).permute(0, 3, 1, 2)
+        estimate = estimate + 0.3 * _written(refined, state)
     expected = estimate - shown if residual else estimate
     assert torch.allclose(refined(shown, context), expected, atol=1e-6)
 
@@ -128,7 +138,7 @@ def test_the_gradient_can_be_watched_on_its_way_back(prior: Prior, shown: Tensor
     refined.states = []
     refined(shown).square().sum().backward()
     assert [len(tensors) for tensors in refined.states] == [1] * 5
-    assert all(tensors[0].grad.shape == (1, 16, 24, 8) for tensors in refined.states)
+    assert all(tensors[0].grad.shape == (1, 8, 12, 8) for tensors in refined.states)
 
 
 def test_an_unknown_design_offers_the_nearest(prior: Prior) -> None:

@@ -1,0 +1,57 @@
+"""`restore bench`: what things cost on this machine, as ratios of one run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from restore.settings import CELL_NAMES, CHOICES, FitSettings
+
+__all__ = ["bench"]
+
+bench = typer.Typer(
+    name="bench", no_args_is_help=True, help="What things cost on this machine, as ratios of one interleaved run."
+)
+
+
+@bench.callback()
+def about() -> None:
+    """What things cost on this machine, as ratios of one interleaved run."""
+
+
+@bench.command()
+def refinement(
+    cells: Annotated[list[str] | None, typer.Argument(help="Cells; all of them unless named.")] = None,
+    refine: Annotated[str, typer.Option("--refine", help=f"{', '.join(CHOICES['refine'][:2])}.")] = "features",
+    refine_steps: Annotated[int, typer.Option("--refine-steps", help="T.")] = 8,
+    refine_channels: Annotated[int, typer.Option("--refine-channels", help="Units of the cell.")] = 32,
+    prior: Annotated[str, typer.Option("--prior", help="Untrained network.")] = "hourglass",
+    size: Annotated[int, typer.Option("--size", min=16, help="Height and width of the picture.")] = 256,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Steps of each, in turn.")] = 20,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list.")] = False,
+) -> None:
+    """Time of a step with each recurrent refinement over the time without, by medians of interleaved steps."""
+    from restore.cli.allocator import keep_freed_memory
+    from restore.studies.refinement_cost import refinement_costs
+
+    keep_freed_memory()
+    settings = FitSettings(
+        prior=prior,
+        device=device,
+        cell=CELL_NAMES[0],
+        refine=refine,
+        refine_steps=refine_steps,
+        refine_channels=refine_channels,
+    )
+    costs = refinement_costs(cells or CELL_NAMES, settings, size=(size, size), rounds=rounds)
+    if as_json:
+        typer.echo(json.dumps([asdict(cost) for cost in costs], indent=2, allow_nan=False))
+        return
+    typer.echo(f"| {'cell':14} | ms a step | ratio | parameters added |")
+    typer.echo(f"|{'-' * 16}|----------:|------:|-----------------:|")
+    for cost in costs:
+        typer.echo(f"| {cost.cell:14} | {cost.milliseconds:9.1f} | {cost.ratio:5.2f} | {cost.parameters:16,} |")

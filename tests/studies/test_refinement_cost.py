@@ -1,0 +1,46 @@
+"""The cost study measures what it says, and counts the parameters of the refinement."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from restore.errors import UsageError
+from restore.settings import FitSettings
+from restore.studies.refinement_cost import refinement_costs
+
+SMALL = FitSettings(
+    device="cpu",
+    network={"channels": (8, 8), "tail": 0},
+    cell="rnn",
+    refine="features",
+    refine_steps=2,
+    refine_channels=4,
+)
+
+
+def test_costs_are_those_of_the_cells_beside_none() -> None:
+    none, rnn, gru = refinement_costs(["rnn", "gru"], SMALL, size=(32, 32), rounds=3)
+    assert (none.cell, none.ratio, none.parameters) == ("none", 1.0, 0)
+    assert [(cost.cell, cost.refine, cost.refine_steps, cost.refine_channels) for cost in (rnn, gru)] == [
+        ("rnn", "features", 2, 4),
+        ("gru", "features", 2, 4),
+    ]
+    around = 8 * 16 * 4 + 4 + 4 * 32 + 1  # K and its bias, P, alpha
+    assert rnn.parameters == around + 4 * 4 + 4
+    assert gru.parameters == around + 8 * 16 * 8 + 8 + 3 * (4 * 4 + 4)
+    assert all(cost.milliseconds > 0 and cost.ratio > 0 for cost in (none, rnn, gru))
+
+
+def test_an_unknown_cell_is_refused() -> None:
+    with pytest.raises(UsageError, match="did you mean 'gru'"):
+        refinement_costs(["gruu"], SMALL, size=(32, 32), rounds=1)
+
+
+def test_the_command_prints_one_json_list() -> None:
+    command = [sys.executable, "-m", "restore", "bench", "refinement", "rnn", "--size", "64", "--rounds", "1", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert [cost["cell"] for cost in json.loads(done.stdout)] == ["none", "rnn"]
