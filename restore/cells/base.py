@@ -24,6 +24,7 @@ __all__ = [
     "SequenceModel",
     "State",
     "advance",
+    "driven",
     "full_precision",
     "glorot_bound",
     "project_",
@@ -146,6 +147,17 @@ class Recurrence(nn.Module):
     def forward(self, state: Tensor) -> Tensor:
         """Return W h for every h in `state` (..., n)."""
         return nn.functional.linear(state, self.weight)
+
+
+def driven(weight: Tensor, state: Tensor, drive: Tensor) -> Tensor:
+    """Return W h + drive, (..., m), for `weight` (m, n), `state` (..., n) and `drive` (..., m).
+
+    Where a state stands for each place of an image, adding in the product saves a pass over memory.
+    """
+    if state.shape[:-1] != drive.shape[:-1] or state.dim() < 2:
+        return nn.functional.linear(state, weight) + drive
+    flat = torch.addmm(drive.flatten(end_dim=-2), state.flatten(end_dim=-2), weight.mT)
+    return flat.view(drive.shape)
 
 
 def unroll(cell: Cell, drives: Tensor | Sequence[Tensor], state: State = None) -> list[State]:

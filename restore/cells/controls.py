@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from restore.cells.base import Cell, uniform
+from restore.cells.base import Cell, driven, uniform
 
 __all__ = ["GRU", "LSTM", "RNN", "LSTMState", "lstm_update"]
 
@@ -70,7 +70,7 @@ class RNN(_Control):
 
     def step(self, drive: Tensor, state: Tensor) -> Tensor:
         """Return h_t (..., n)."""
-        return torch.tanh(drive + self._recurrent(state))
+        return torch.tanh(driven(self.weight_hh, state, drive) + self.bias_hh)
 
 
 class GRU(_Control):

@@ -32,7 +32,8 @@ def modrelu(z: Tensor, bias: Tensor, epsilon: float = 0.0) -> Tensor:
     tensor([-1.,  0.,  2.])
     """
     if not epsilon:
-        return torch.relu(z.abs() + bias) * z.sgn()
+        sign = z.sgn() if z.is_complex() else z.detach().sgn()  # a real sign has no gradient to look for
+        return torch.relu(z.abs() + bias) * sign
     modulus = (z.abs().square() + epsilon).sqrt()
     return torch.relu(modulus + bias) / (modulus + epsilon) * z
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from restore.cells.base import Cell, reset_layer_
+from restore.cells.base import Cell, driven, reset_layer_
 from restore.cells.draws import normal
 from restore.errors import UsageError, unknown_name
 
@@ -74,7 +74,7 @@ class RFLO(Cell):
     def step(self, drive: Tensor, state: Tensor) -> Tensor:
         """Return h_t (..., n) from the drive (..., n) and h_{t-1} (..., n)."""
         presynaptic = state.detach() if self.learning_rule == "rflo" else state
-        activation = torch.tanh(nn.functional.linear(presynaptic, self.W) + drive)
+        activation = torch.tanh(driven(self.W, presynaptic, drive))
         return (1 - 1 / self.tau) * state + activation / self.tau
 
     def reset_input_(self, layer: nn.Linear | nn.Conv2d, generator: torch.Generator | None = None) -> None:

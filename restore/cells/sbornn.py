@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from restore.cells.base import Cell, State, uniform
+from restore.cells.base import Cell, State, driven, uniform
 from restore.errors import UsageError, unknown_name
 
 __all__ = ["SBORNN", "Descent"]
@@ -104,7 +104,7 @@ class SBORNN(Cell):
     def step(self, drive: Tensor, state: State) -> State:
         """Return the state after one step of the lower level's optimiser."""
         if self.lower_level == "sgd":
-            return state - self.rate * self.gradient(drive, state)
+            return torch.sub(state, self.gradient(drive, state), alpha=self.rate)
         hidden, memory = state
         decrease = self.rate * self.gradient(drive, hidden)
         if self.lower_level == "shb":
@@ -121,9 +121,9 @@ class SBORNN(Cell):
     def gradient(self, drive: Tensor, hidden: Tensor) -> Tensor:
         """Return grad F = (I - U^T diag(relu')) (h - relu(U h + drive)), (..., n)."""
         U = self.U
-        activation = torch.relu(nn.functional.linear(hidden, U) + drive)
+        activation = torch.relu(driven(U, hidden, drive))
         residual = hidden - activation
-        return residual - nn.functional.linear(residual * (activation > 0), U.mT)
+        return driven(-U.mT, torch.where(activation > 0, residual, 0.0), residual)
 
     def readout(self, state: State) -> Tensor:
         """Return h (..., n)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from restore.cells.base import Cell, reset_layer_
+from restore.cells.base import Cell, driven, reset_layer_
 from restore.cells.cayley import ScaledCayley, orthogonal_recurrence, rotation_blocks, signs
 from restore.cells.modrelu import ModReLU
 
@@ -51,7 +51,7 @@ class ScoRNN(Cell):
 
     def step(self, drive: Tensor, state: Tensor) -> Tensor:
         """Return h_t (..., n) from the drive (..., n) and h_{t-1} (..., n)."""
-        following: Tensor = self.modrelu(self.W(state) + drive)
+        following: Tensor = self.modrelu(driven(self.W.weight, state, drive))
         return following
 
     def reset_input_(self, layer: nn.Linear | nn.Conv2d, generator: torch.Generator | None = None) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from restore.cells import Cell, State
@@ -89,8 +88,11 @@ class Refined(Prior):
 
     def correction(self, state: State) -> Tensor:
         """Return alpha P h, (N, C, H, W)."""
-        written: Tensor = self.output(self.cell.readout(state))
-        return self.gain * F.pixel_shuffle(written.permute(0, 3, 1, 2), BLOCK)
+        written: Tensor = self.gain * self.output(self.cell.readout(state))
+        count, height, width, _ = written.shape
+        # Each block's rows and columns go where they belong; the channels of a pixel stay together, as they lie.
+        blocks = written.view(count, height, width, BLOCK, BLOCK, -1).transpose(2, 3)
+        return blocks.reshape(count, height * BLOCK, width * BLOCK, -1).permute(0, 3, 1, 2)
 
     def initial(self, like: Tensor) -> State:
         """Return h_0 for images of the size and number of `like`, (N, C, H, W)."""

@@ -48,9 +48,12 @@ def _written(refined: Refined, state: Any) -> Tensor:
     """Return P h with the pixels of each 2x2 block put where they belong, one by one."""
     written = refined.cell.readout(state) @ refined.output.weight.mT
     count, height, width, numbers = written.shape
-    image = torch.zeros(count, numbers // 4, 2 * height, 2 * width)
+    channels = numbers // 4
+    image = torch.zeros(count, channels, 2 * height, 2 * width)
     for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        image[:, :, row::2, column::2] = written[..., 2 * row + column :: 4].permute(0, 3, 1, 2)
+        image[:, :, row::2, column::2] = written[..., (2 * row + column) * channels :][..., :channels].permute(
+            0, 3, 1, 2
+        )
     return image
 
 
