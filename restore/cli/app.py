@@ -13,6 +13,7 @@ from restore.cli.degrade import degrade
 from restore.cli.denoise import denoise
 from restore.cli.doctor import doctor
 from restore.cli.inpaint import inpaint
+from restore.cli.reproduce import reproduce
 from restore.errors import RestoreError
 
 __all__ = ["app", "main"]
@@ -29,6 +30,7 @@ app.command()(denoise)
 app.command()(inpaint)
 app.command()(degrade)
 app.command()(doctor)
+app.command()(reproduce)
 app.add_typer(cells, name="cells")
 app.add_typer(bench, name="bench")
 
