@@ -72,8 +72,9 @@ def measure(name: str, conditions: Conditions) -> Outcome:
         size = "quick" if conditions.quick else "full"
         state = None if conditions.folder is None else conditions.folder / f"{name}-{cell}-{size}-{conditions.seed}.pt"
         cap = conditions.cap
-        if cell == CONTROL and CONTROL not in cells:  # as long as the longest of the others, for comparison
-            cap = min(cap, max((other.seconds for other in learned.values()), default=cap))
+        if cell == CONTROL and CONTROL not in cells:  # for comparison: as long as the slowest, and some time in any case
+            slowest = max(other.seconds for other in learned.values())
+            cap = min(cap, max(slowest, 10 if conditions.quick else 120))
         learned[cell] = learn(task, recipe, threshold=goal, cap=cap, state=state, say=conditions.say)
         conditions.say(f"{name}, {cell}: {_words(learned[cell])}")
     judged = [cell for cell in cells if cell in ORTHOGONAL] or list(cells)
