@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from restore.cli.ablate import ablate
 from restore.cli.bench import bench
 from restore.cli.cells import cells
 from restore.cli.degrade import degrade
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.command()(denoise)
 app.command()(inpaint)
 app.command()(degrade)
+app.command()(ablate)
 app.command()(doctor)
 app.command()(reproduce)
 app.add_typer(cells, name="cells")

@@ -11,40 +11,20 @@ variants: {adam: {}, sgd: {optimizer: sgd, learning_rate: 0.1}}
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from restore.errors import RestoreError, UsageError, unknown_name
 from restore.images import read
+from restore.runs.ablation import VARIANT, Ablation, label_of
 from restore.runs.document import Document, Place, parse_value, read_document
-from restore.runs.grid import NAMES, VARIANT, Variant, label_of, variants_of
+from restore.runs.grid import NAMES, Variant, variants_of
 from restore.runs.schema import KINDS, Config, DegradationEntry, ImageEntry, checked
 from restore.runs.trial import Damage, Source, Trial, TrialPlan, content_hash
 
-__all__ = ["Ablation", "read_ablation"]
-
-
-@dataclass(frozen=True)
-class Ablation:
-    """What an ablation compares, and the trials that it takes.
-
-    Attributes:
-        plan: the trials; the seeds of a variant on a picture follow each other.
-        variants: labels of the variants, in order.
-        factors: what is varied: the values of each key of the sweep, and of `variant`, by name.
-        baseline: label of the variant that the others are compared with.
-        baseline_factors: the value of each factor there.
-        metric: a name in `METRICS`.
-    """
-
-    plan: TrialPlan
-    variants: tuple[str, ...]
-    factors: Mapping[str, tuple[Any, ...]]
-    baseline: str
-    baseline_factors: Mapping[str, Any]
-    metric: str
+__all__ = ["read_ablation"]
 
 
 def read_ablation(path: str | Path, changes: Sequence[str] = ()) -> Ablation:

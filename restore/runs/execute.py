@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from restore import api
 from restore.errors import InputError, OutputError
+from restore.fitting import Observer
 from restore.images import read, read_mask
 from restore.problems.degrade import add_gaussian_noise, apply_mask, random_mask, scratch_mask, text_mask
 from restore.restoration import Restoration
@@ -64,8 +66,11 @@ def carry_out(folder: str, trial: Trial, again: bool = False) -> Record | None:
     return record
 
 
-def measure(trial: Trial) -> Restoration:
+def measure(trial: Trial, observers: Sequence[Observer] = (), announce: api.Announce | None = None) -> Restoration:
     """Fit one trial.
+
+    Args:
+        observers, announce: as for `restore.denoise`.
 
     Raises InputError where a file is not what the plan was made from, KeyboardInterrupt for Ctrl-C in a fit, and as
     `restore.denoise` and `restore.inpaint`.
@@ -76,11 +81,12 @@ def measure(trial: Trial) -> Restoration:
             raise InputError(f"{path!r} has changed since the plan was made: run the plan again.")
     damaged, mask, reference = prepare(source)
     settings = {name: getattr(trial.settings, name) for name in FitSettings.__dataclass_fields__}
+    shared: dict[str, Any] = {"reference": reference, "observers": observers, "announce": announce, **settings}
     if mask is None:
-        result = api.denoise(damaged, sigma=source.sigma, reference=reference, **settings)
+        result = api.denoise(damaged, sigma=source.sigma, **shared)
     else:
         sigma = 0.0 if source.sigma == "auto" else source.sigma
-        result = api.inpaint(damaged, mask, sigma=sigma, reference=reference, **settings)
+        result = api.inpaint(damaged, mask, sigma=sigma, **shared)
     if result.fitted.stop_reason == "interrupted":
         raise KeyboardInterrupt
     return result

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import itertools
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from restore.errors import RestoreError, unknown_name
+from restore.runs.ablation import VARIANT, label_of
 from restore.runs.document import Document, Place
 from restore.settings import FitSettings
 
-__all__ = ["Variant", "flatten", "label_of", "variants_of"]
+__all__ = ["Variant", "flatten", "variants_of"]
 
 NAMES = tuple(field.name for field in fields(FitSettings))
 MAPPINGS = tuple(field.name for field in fields(FitSettings) if field.default_factory is not MISSING)
 """Settings that hold options by name, whose parts dotted keys set: `network.channels`."""
-
-VARIANT = "variant"
-"""The factor of named variants."""
 
 
 @dataclass(frozen=True)
@@ -80,15 +77,6 @@ def variants_of(
             found.append(Variant(label, factors, settings))
     _check_different(document, found)
     return found
-
-
-def label_of(key: str, value: Any) -> str:
-    """Return a factor and its value as text.
-
-    >>> label_of("norm", "none"), label_of("network.channels", [8, 16]), label_of("refine_steps", None)
-    ('norm=none', 'network.channels=[8, 16]', 'refine_steps=null')
-    """
-    return f"{key}={value if isinstance(value, str) else json.dumps(value)}"
 
 
 def flatten(document: Document, settings: Mapping[str, Any], place: Place) -> dict[str, Any]:

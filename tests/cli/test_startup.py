@@ -44,7 +44,9 @@ def test_help_is_cheap(process: Callable[..., Any]) -> None:
     assert not (HEAVY | {"pydantic"}) & set(helped.stderr.split())
 
 
-@pytest.mark.parametrize("words", [("denoise", "--help"), ("inpaint", "-h"), ("degrade", "-h"), ("doctor", "-h")])
+@pytest.mark.parametrize(
+    "words", [("denoise", "--help"), ("inpaint", "-h"), ("degrade", "-h"), ("ablate", "-h"), ("doctor", "-h")]
+)
 def test_the_help_of_a_command_is_cheap(process: Callable[..., Any], words: tuple[str, ...]) -> None:
     helped = process(*words, code=HELP)
     assert helped.status == 0

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from restore.errors import InputError, RestoreError, UsageError
-from restore.runs.config import Ablation, read_ablation
+from restore.runs.ablation import Ablation
+from restore.runs.config import read_ablation
 from restore.runs.document import parse_value, read_document
 
 PLAIN = """\

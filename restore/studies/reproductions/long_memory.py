@@ -72,7 +72,9 @@ def measure(name: str, conditions: Conditions) -> Outcome:
         size = "quick" if conditions.quick else "full"
         state = None if conditions.folder is None else conditions.folder / f"{name}-{cell}-{size}-{conditions.seed}.pt"
         cap = conditions.cap
-        if cell == CONTROL and CONTROL not in cells:  # for comparison: as long as the slowest, and some time in any case
+        if (
+            cell == CONTROL and CONTROL not in cells
+        ):  # for comparison: as long as the slowest, and some time in any case
             slowest = max(other.seconds for other in learned.values())
             cap = min(cap, max(slowest, 10 if conditions.quick else 120))
         learned[cell] = learn(task, recipe, threshold=goal, cap=cap, state=state, say=conditions.say)

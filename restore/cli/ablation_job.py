@@ -1,0 +1,175 @@
+"""One run of `ablate`: from the words of the command line to a folder of results."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import typer
+
+from restore.cli.ablation_output import write_results
+from restore.cli.allocator import keep_freed_memory
+from restore.errors import UsageError
+from restore.report.ablation import as_json, summary_text
+from restore.report.tables import aligned
+from restore.runs.ablation import Ablation
+from restore.runs.config import read_ablation
+from restore.runs.engine import run_trials
+from restore.runs.estimate import Cost, estimate, look_ahead
+from restore.runs.results import write_environment
+from restore.runs.store import Record, Store
+from restore.runs.trial import Trial
+from restore.studies.ablation import find
+
+__all__ = ["AblationJob", "run"]
+
+FAILED, INTERRUPTED = 1, 130
+
+
+@dataclass(frozen=True)
+class AblationJob:
+    """What the command line asked for."""
+
+    config: Path
+    output: Path
+    changes: tuple[str, ...] = ()
+    dry_run: bool = False
+    fail_fast: bool = False
+    retry_failed: bool = False
+    shard: str | None = None
+    threads: int | None = None
+    as_json: bool = False
+    quiet: bool = False
+
+
+def run(job: AblationJob) -> None:
+    """Run what is left of the ablation and write its tables.
+
+    Raises RestoreError before the first fit wherever it can be known by then, typer.Exit(1) if a trial failed.
+    """
+    keep_freed_memory()
+    if job.threads is not None:
+        torch.set_num_threads(job.threads)
+    ablation = read_ablation(job.config, job.changes)
+    trials = _part(ablation, job.shard)
+    if job.dry_run:
+        _dry_run(job, trials)
+        return
+    for trial in {(trial.variant, trial.damage): trial for trial in reversed(trials)}.values():
+        look_ahead(trial)
+    store = Store.open(job.output, ablation.plan)
+    kept = store.records()
+    if any(trial.id not in kept for trial in trials):
+        write_environment(store.folder)
+    progress = _Progress(trials, kept, job)
+    try:
+        records = run_trials(
+            store,
+            trials,
+            fail_fast=job.fail_fast,
+            again=job.retry_failed,
+            ended=progress.ended,
+            waiting=progress.waiting,
+        )
+    except KeyboardInterrupt:
+        write_results(store, ablation)
+        typer.echo("restore: interrupted; the same command goes on from here.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    notes = write_results(store, ablation)
+    found = find(ablation, store.records())
+    if job.as_json:
+        typer.echo(json.dumps(as_json(found), indent=2, allow_nan=False))
+    elif not job.quiet:
+        typer.echo(summary_text(found))
+    if not job.quiet:
+        for note in notes:
+            typer.echo(f"restore: {note}", err=True)
+        typer.echo(f"wrote {store.folder}", err=True)
+    if any(record["status"] == "failed" for record in records.values()):
+        raise typer.Exit(FAILED)
+
+
+def _part(ablation: Ablation, shard: str | None) -> Sequence[Trial]:
+    """Return the trials of this shard.
+
+    Raises UsageError for a shard that is not I/N.
+    """
+    if shard is None:
+        return ablation.plan.trials
+    match = re.fullmatch(r"(\d+)/(\d+)", shard)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise UsageError(f"--shard takes I/N, part I of N from 1/N to N/N, not {shard!r}.")
+    return ablation.plan.shard(int(match[1]), int(match[2]))
+
+
+def _dry_run(job: AblationJob, trials: Sequence[Trial]) -> None:
+    records = Store(job.output).records()
+    costs = estimate(trials, records)
+    left = [(trial, cost) for trial, cost in zip(trials, costs, strict=True) if trial.id not in records]
+    seconds = sum(cost.seconds for _, cost in left)
+    if job.as_json:
+        rows = [
+            {**trial.columns(), **vars(cost), "status": _status(records, trial)}
+            for trial, cost in zip(trials, costs, strict=True)
+        ]
+        typer.echo(json.dumps({"trials": rows, "left": len(left), "seconds": seconds}, indent=2))
+        return
+    header = ("id", "variant", "picture", "damage", "seed", "steps", "about", "status")
+    typer.echo(aligned(header, [_row(trial, cost, records) for trial, cost in zip(trials, costs, strict=True)]))
+    memory = max(cost.memory_mb for cost in costs) / 1024
+    typer.echo(
+        f"\n{len(trials)} trials, {len(left)} left to run: at most about {_duration(seconds)} on "
+        f"{torch.get_num_threads()} thread(s), {memory:.1f} GiB."
+    )
+
+
+def _row(trial: Trial, cost: Cost, records: Mapping[str, Record]) -> list[str]:
+    named = [trial.id, trial.variant, trial.picture, trial.damage, str(trial.settings.seed)]
+    return [*named, str(cost.iterations), _duration(cost.seconds), _status(records, trial)]
+
+
+def _status(records: Mapping[str, Record], trial: Trial) -> str:
+    return str(records[trial.id]["status"]) if trial.id in records else "to run"
+
+
+class _Progress:
+    """Says on stderr what ended, and how long the rest may take if it goes on like this."""
+
+    def __init__(self, trials: Sequence[Trial], kept: Mapping[str, Record], job: AblationJob) -> None:
+        self._titles = {trial.id: trial.title for trial in trials}
+        self._total = len(trials)
+        self._done = sum(trial.id in kept for trial in trials)
+        self._made = 0
+        self._quiet = job.quiet
+        self._began = time.perf_counter()
+        if self._done and not self._quiet:
+            typer.echo(f"{self._done} of {self._total} trials have ended before.", err=True)
+
+    def ended(self, record: Record) -> None:
+        self._made += 1
+        self._done = min(self._done + 1, self._total)
+        if self._quiet and record["status"] == "done":
+            return
+        each = (time.perf_counter() - self._began) / self._made
+        if record["status"] == "failed":
+            said = f"failed: {record['error']}"
+        else:
+            quality = "" if record["psnr"] is None else f"{record['psnr']:.2f} dB, "
+            said = f"{quality}{record['iterations']} steps, {record['seconds']:.1f} s"
+        left = _duration(each * (self._total - self._done))
+        typer.echo(f"[{self._done}/{self._total}] {self._titles[record['id']]}: {said}; about {left} left", err=True)
+
+    def waiting(self, number: int) -> None:
+        if not self._quiet:
+            typer.echo(f"waiting for {number} trial(s) that another process runs", err=True)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

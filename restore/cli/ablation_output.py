@@ -1,0 +1,75 @@
+"""The files that an ablation leaves beside its store: tables, summaries and figures."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+
+from restore.errors import UsageError
+from restore.images.atomic import atomic_write_bytes
+from restore.report.ablation import METRIC_NAMES, summary_markdown, summary_tex
+from restore.report.ablation_figures import Curve, draw_curves, draw_differences
+from restore.runs.ablation import Ablation, label_of
+from restore.runs.results import table, to_csv, to_parquet
+from restore.runs.store import Store
+from restore.studies.ablation import Findings, find
+
+__all__ = ["write_results"]
+
+MOST_CURVES = 8
+"""Curves beyond which a drawing says nothing: then it shows the values of the first factor."""
+
+
+def write_results(store: Store, ablation: Ablation) -> list[str]:
+    """Write results.csv, results.parquet, summary.md, summary.tex and figures/; return notes on what was left out.
+
+    They say what has ended so far, and are written over when more has.
+
+    Raises OutputError where they cannot be written.
+    """
+    notes: list[str] = []
+    records = store.records()
+    rows = table(ablation.plan.trials, records)
+    found = find(ablation, records)
+    files = {"results.csv": to_csv(rows)}
+    parquet = to_parquet(rows)
+    if parquet is None:
+        notes.append("results.parquet needs pyarrow: pip install 'restore[tables]'; results.csv holds the same.")
+    else:
+        files["results.parquet"] = parquet
+    drawings: dict[str, bytes] = {}
+    try:
+        drawings = _drawings(store, ablation, found) if found.ended else {}
+    except UsageError as error:
+        notes.append(f"no figures: {error}")
+    files |= drawings
+    files["summary.md"] = summary_markdown(found, list(drawings)).encode()
+    files["summary.tex"] = summary_tex(found).encode()
+    for name, content in files.items():
+        (store.folder / name).parent.mkdir(exist_ok=True)
+        atomic_write_bytes(store.folder / name, content, existing="overwrite")
+    return notes
+
+
+def _drawings(store: Store, ablation: Ablation, found: Findings) -> dict[str, bytes]:
+    drawn = {"figures/differences.png": draw_differences(found)}
+    for name, label in (("psnr", METRIC_NAMES["psnr"]), ("loss", "loss")):
+        curves = draw_curves(_curves(store, ablation, name), label, logarithmic=name == "loss")
+        if curves is not None:
+            drawn[f"figures/{name}.png"] = curves
+    return drawn
+
+
+def _curves(store: Store, ablation: Ablation, name: str) -> dict[str, list[Curve]]:
+    """Return the curves of all trials that were done, by variant, or by the first factor's values if there are many."""
+    done = {one for one, record in store.records().items() if record["status"] == "done"}
+    factor = next(iter(ablation.factors)) if len(ablation.variants) > MOST_CURVES else None
+    found: dict[str, list[Curve]] = defaultdict(list)
+    for trial in ablation.plan.trials:
+        if trial.id not in done:
+            continue
+        label = trial.variant if factor is None else label_of(factor, trial.factors[factor])
+        with np.load(store.curves_path(trial.id)) as kept:
+            found[label].append((kept["iteration"].tolist(), kept[name].tolist()))
+    return found
