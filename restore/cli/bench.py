@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -39,15 +40,10 @@ def refinement(
     from restore.studies.refinement_cost import refinement_costs
 
     keep_freed_memory()
-    settings = FitSettings(
-        prior=prior,
-        device=device,
-        cell=CELL_NAMES[0],
-        refine=refine,
-        refine_steps=refine_steps,
-        refine_channels=refine_channels,
-    )
-    costs = refinement_costs(cells or CELL_NAMES, settings, size=(size, size), rounds=rounds)
+    bare = FitSettings(prior=prior, device=device)
+    refinement = {"refine": refine, "refine_steps": refine_steps, "refine_channels": refine_channels}
+    variants = [replace(bare, cell=cell, **refinement) for cell in cells or CELL_NAMES]
+    costs = refinement_costs(bare, variants, size=(size, size), rounds=rounds)
     if as_json:
         typer.echo(json.dumps([asdict(cost) for cost in costs], indent=2, allow_nan=False))
         return
@@ -55,3 +51,34 @@ def refinement(
     typer.echo(f"|{'-' * 16}|----------:|------:|-----------------:|")
     for cost in costs:
         typer.echo(f"| {cost.cell:14} | {cost.milliseconds:9.1f} | {cost.ratio:5.2f} | {cost.parameters:16,} |")
+
+
+@bench.command()
+def gain(
+    screen: Annotated[Path, typer.Option("--screen", help="Picture that chooses the refinements.")],
+    final: Annotated[list[Path], typer.Option("--final", help="Picture that judges them; repeatable.")],
+    output: Annotated[Path, typer.Option("-o", "--out", help="Folder of the results; started again, it goes on.")],
+    quick: Annotated[bool, typer.Option("--quick", help="A few steps of everything, to see that it runs.")] = False,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
+) -> None:
+    """Does a recurrent refinement help? PSNR with and without at equal time, on pictures that did not choose it.
+
+    The middle of each picture is used. Several processes may work on one folder.
+    """
+    import torch
+
+    from restore.cli.allocator import keep_freed_memory
+    from restore.images import atomic_write_bytes
+    from restore.studies.refinement_gain import FULL, QUICK, measure_gain, table
+
+    keep_freed_memory()
+    if threads is not None:
+        torch.set_num_threads(threads)
+    budget = QUICK if quick else FULL
+    screened, judged = measure_gain(
+        screen, final, output, budget, device=device, say=lambda line: typer.echo(line, err=True)
+    )
+    text = f"Screening\n\n{table(screened)}\n\nOther pictures, seeds {list(budget.seeds)}\n\n{table(judged)}\n"
+    atomic_write_bytes(output / "table.md", text.encode(), existing="overwrite")
+    typer.echo(text, nl=False)

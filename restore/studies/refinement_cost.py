@@ -24,7 +24,7 @@ class Cost:
         cell, refine, refine_steps, refine_channels: as in `FitSettings`.
         milliseconds: median time of a step.
         ratio: median, over the rounds, of its time over the time of the step without in the same round.
-        parameters: that the refinement adds.
+        parameters: more than the bare network has.
     """
 
     cell: str
@@ -37,30 +37,27 @@ class Cost:
 
 
 def refinement_costs(
-    cells: Sequence[str],
-    settings: FitSettings,
+    bare: FitSettings,
+    variants: Sequence[FitSettings],
     *,
     size: tuple[int, int] = (256, 256),
     channels: int = 3,
     rounds: int = 20,
 ) -> list[Cost]:
-    """Return the cost of each of the `cells`, after that of no cell, whose ratio is 1.
+    """Return the cost of `bare`, whose ratio is 1, and then those of the `variants`.
 
     Args:
-        cells: names of cells.
-        settings: of the fit without a cell, and of the refinement: its `refine`, `refine_steps`, `refine_channels`.
+        bare: the fit that the others are compared with.
+        variants: other fits of the same picture.
         size: (H, W) of the picture, which is noise.
         channels: of the picture.
         rounds: steps of every fit, taken in turn; two more go before them unmeasured.
 
     Raises UsageError for settings that do not go together.
     """
-    picture = torch.rand(channels, *size, generator=torch.Generator().manual_seed(settings.seed))
+    picture = torch.rand(channels, *size, generator=torch.Generator().manual_seed(bare.seed))
     problem = denoising(picture, 25.0)
-    bare = {"cell": "none", "refine": None, "refine_steps": None}
-    wanted = [FitSettings(**{**vars(settings), **bare})]
-    wanted += [FitSettings(**{**vars(settings), "cell": cell}) for cell in cells]
-    plans = [make_plan(problem, each) for each in wanted]
+    plans = [make_plan(problem, each) for each in (bare, *variants)]
     fits = [Training(problem, plan) for plan in plans]
     times: list[list[float]] = [[] for _ in fits]
     for number in range(1, rounds + 3):
