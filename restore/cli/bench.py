@@ -41,8 +41,8 @@ def refinement(
 
     keep_freed_memory()
     bare = FitSettings(prior=prior, device=device)
-    refinement = {"refine": refine, "refine_steps": refine_steps, "refine_channels": refine_channels}
-    variants = [replace(bare, cell=cell, **refinement) for cell in cells or CELL_NAMES]
+    refined = replace(bare, cell="rnn", refine=refine, refine_steps=refine_steps, refine_channels=refine_channels)
+    variants = [replace(refined, cell=cell) for cell in cells or CELL_NAMES]
     costs = refinement_costs(bare, variants, size=(size, size), rounds=rounds)
     if as_json:
         typer.echo(json.dumps([asdict(cost) for cost in costs], indent=2, allow_nan=False))
