@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -12,9 +13,11 @@ import torch
 from PIL import Image
 
 from restore.errors import InputError, UsageError
-from restore.figures import against_reference, figures
+from restore.figures import against_reference, diagnostics, figures
 from restore.fitting import Observer, fit, make_plan
 from restore.fitting.observers import ReferenceCurve
+from restore.health import HealthRecorder
+from restore.health.baseline import Side, check_baseline, compare_with_baseline
 from restore.images import Picture, from_pillow, mask_from_array, read, read_mask
 from restore.problems.noise import estimate_sigma, noise_correlation
 from restore.problems.problem import Problem, denoising, inpainting
@@ -32,6 +35,14 @@ MaskLike: TypeAlias = str | Path | np.ndarray[Any, Any]
 Announce: TypeAlias = Callable[[Problem, Plan], None]
 """Called once before the first step, with what is about to be done."""
 
+Say: TypeAlias = Callable[[str], None]
+"""Told of the progress of a comparison, a line at a time."""
+
+
+def silent(line: str) -> None:
+    """Say nothing."""
+
+
 POLARITY_HINT = (
     "the mask hides {share:.0%} of the picture; white is the hole: if white is what is known there, use mask_invert "
     "(--mask-invert)."
@@ -45,6 +56,9 @@ def denoise(
     reference: ImageLike | None = None,
     observers: Sequence[Observer] = (),
     announce: Announce | None = None,
+    health: bool = False,
+    baseline: str | None = None,
+    say: Say = silent,
     **settings: Any,
 ) -> Restoration:
     """Remove noise that is independent from pixel to pixel from one picture.
@@ -56,6 +70,10 @@ def denoise(
         reference: the true picture, for figures only: the fit never sees it.
         observers: called after each step with its `Step`.
         announce: called once before the first step with the problem and the plan.
+        health: whether to look into the network every 25 steps; gives `gradient_health` of the report, and `health`.
+        baseline: `unnormalized` also fits the same network without normalisation, `fair` with rates tuned for all and
+            further controls: `baseline` of the report and of the result.
+        say: told of the progress of the baseline.
         settings: fields of `FitSettings`.
 
     Raises RestoreError: InputError for a picture that cannot be used, UsageError for settings that cannot be.
@@ -73,7 +91,8 @@ def denoise(
             f"the noise of neighbouring pixels is correlated ({correlation.coefficient:.2f}), as in JPEG or camera "
             "pictures: the blind-spot objective and the estimated sigma do not hold for it; try objective 'fit'."
         )
-    return _run("denoise", picture, problem, estimated, warnings, reference, observers, announce, settings, began)
+    watch = _Watch(reference, observers, announce, health, baseline, say)
+    return _run("denoise", picture, problem, estimated, warnings, watch, settings, began)
 
 
 def check_finite(picture: Picture) -> None:
@@ -94,6 +113,9 @@ def inpaint(
     reference: ImageLike | None = None,
     observers: Sequence[Observer] = (),
     announce: Announce | None = None,
+    health: bool = False,
+    baseline: str | None = None,
+    say: Say = silent,
     **settings: Any,
 ) -> Restoration:
     """Fill the holes of one picture. Known pixels come back exactly.
@@ -103,7 +125,7 @@ def inpaint(
         mask: white (nonzero) is the hole; None where NaN pixels of float data are the hole.
         mask_invert: take black for the hole.
         sigma: standard deviation of noise in the known pixels, on the scale of 0 to 255.
-        reference, observers, announce, settings: as for `denoise`.
+        reference, observers, announce, health, baseline, say, settings: as for `denoise`.
 
     Raises RestoreError: InputError for a picture or mask that cannot be used, UsageError for settings that cannot be.
     """
@@ -114,7 +136,20 @@ def inpaint(
     if mask is not None and hole.mean() > 0.5:
         warnings.append(POLARITY_HINT.format(share=float(hole.mean())))
     problem = inpainting(torch.from_numpy(picture.pixels.copy()), torch.from_numpy(hole), _checked_sigma(sigma))
-    return _run("inpaint", picture, problem, False, warnings, reference, observers, announce, settings, began)
+    watch = _Watch(reference, observers, announce, health, baseline, say)
+    return _run("inpaint", picture, problem, False, warnings, watch, settings, began)
+
+
+@dataclass(frozen=True)
+class _Watch:
+    """What looks at a fit and never steers it; the attributes are arguments of `denoise`."""
+
+    reference: ImageLike | None
+    observers: Sequence[Observer]
+    announce: Announce | None
+    health: bool
+    baseline: str | None
+    say: Say
 
 
 def _run(
@@ -123,19 +158,21 @@ def _run(
     problem: Problem,
     sigma_estimated: bool,
     warnings: list[str],
-    reference: ImageLike | None,
-    observers: Sequence[Observer],
-    announce: Announce | None,
+    watch: _Watch,
     settings: dict[str, Any],
     began: float,
 ) -> Restoration:
     wanted = FitSettings.from_mapping(settings)
-    truth = None if reference is None else _reference_pixels(_picture(reference), picture)
+    truth = None if watch.reference is None else _reference_pixels(_picture(watch.reference), picture)
     plan = make_plan(problem, wanted)
-    curve = None if truth is None else ReferenceCurve(problem, torch.from_numpy(truth)[None])
-    if announce is not None:
-        announce(problem, plan)
-    fitted = fit(problem, plan, [*observers] if curve is None else [curve, *observers])
+    if watch.baseline is not None:
+        check_baseline(watch.baseline, plan)
+    true_image = None if truth is None else torch.from_numpy(truth)[None]
+    curve = None if true_image is None else ReferenceCurve(problem, true_image)
+    recorder = HealthRecorder() if watch.health else None
+    if watch.announce is not None:
+        watch.announce(problem, plan)
+    fitted = fit(problem, plan, [each for each in (curve, recorder, *watch.observers) if each is not None])
     restored = picture.with_pixels(problem.composite(fitted.image.cpu())[0].numpy())
     report = figures(
         command,
@@ -150,9 +187,17 @@ def _run(
         warnings=(*warnings, *fitted.warnings),
     )
     hole = None if problem.kind != "inpaint" else ~problem.known[0, 0].numpy()
+    comparison: dict[str, Any] | None = None
+    sides: dict[str, Side] = {}
+    if watch.baseline is not None and fitted.stop_reason != "interrupted":
+        comparison, sides = compare_with_baseline(watch.baseline, problem, plan, true_image, watch.say)
+    record = None if recorder is None else recorder.record
+    diagnosed = diagnostics(record, fitted, comparison)
     scores = against_reference(problem.measurement[0].numpy(), restored.quantised(), truth, hole)
-    reasons = {**report["null_reasons"], **scores["null_reasons"]}
-    return Restoration(restored, plan, fitted, curve, {**report, **scores, "null_reasons": reasons})
+    reasons = {**report["null_reasons"], **diagnosed["null_reasons"], **scores["null_reasons"]}
+    return Restoration(
+        restored, plan, fitted, curve, {**report, **diagnosed, **scores, "null_reasons": reasons}, record, sides
+    )
 
 
 def _picture(image: ImageLike) -> Picture:

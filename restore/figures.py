@@ -17,6 +17,7 @@ import torch
 
 from restore.fitting import Fitted
 from restore.fitting.observers import ReferenceCurve
+from restore.health import HealthRecord, gradient_health
 from restore.images import Picture
 from restore.metrics import LpipsUnavailable, lpips_distance, psnr, ssim
 from restore.problems.problem import Problem
@@ -100,6 +101,14 @@ def figures(
     if picture.path is None:
         reasons["input"] = "came as an array or from standard input"
     return _finite(report)
+
+
+def diagnostics(record: HealthRecord | None, fitted: Fitted, baseline: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return `gradient_health` and `baseline` of a run; inside them, what is not finite is None."""
+    health = None if record is None else gradient_health(record, fitted.rewinds)
+    found = {"gradient_health": _strict(health), "baseline": _strict(baseline)}
+    reasons = {"gradient_health": "needs --health", "baseline": "needs --baseline"}
+    return {**found, "null_reasons": {name: reasons[name] for name, value in found.items() if value is None}}
 
 
 def against_reference(
@@ -193,3 +202,12 @@ def _finite(report: Mapping[str, Any]) -> dict[str, Any]:
             reasons.setdefault(name, "the two pictures are equal" if value > 0 else "not a finite number")
     clean["null_reasons"] = reasons
     return clean
+
+
+def _strict(value: Any) -> Any:
+    """Return nested figures with None in the place of what is not finite."""
+    if isinstance(value, Mapping):
+        return {name: _strict(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import numpy as np
 
 from restore.fitting import Fitted, Trace
 from restore.fitting.observers import ReferenceCurve
+from restore.health.baseline import Side
+from restore.health.recorder import HealthRecord
 from restore.images import Picture, atomic_write_bytes, check_output, check_target, write_pages
 from restore.settings import Plan
 
-__all__ = ["Restoration", "save_pages", "sidecar_path", "to_json", "written_to"]
+__all__ = ["Restoration", "curves_path", "save_curves", "save_pages", "sidecar_path", "to_json", "written_to"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +31,8 @@ class Restoration:
         fitted: the images and the record of the fit.
         reference_curve: PSNR at each check, or None without a reference.
         report: the figures of the run, ready for JSON.
+        health: what was recorded of the gradients, or None unless asked for.
+        baseline: the sides of a comparison without normalisation, by name; empty unless asked for.
     """
 
     picture: Picture
@@ -35,6 +40,8 @@ class Restoration:
     fitted: Fitted
     reference_curve: ReferenceCurve | None
     report: Mapping[str, Any]
+    health: HealthRecord | None = None
+    baseline: Mapping[str, Side] = field(default_factory=dict)
 
     @property
     def image(self) -> np.ndarray[Any, Any]:
@@ -45,6 +52,26 @@ class Restoration:
     def trace(self) -> Trace:
         """The record of the fit."""
         return self.fitted.trace
+
+    def curves(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return the curves of the run, each float64 with one number a check (every ten steps) unless said otherwise.
+
+        `iteration, seconds, loss, learning_rate, held_out` of the trace; `psnr` (of the averaged image) and
+        `psnr_network` in dB, empty without a reference; `health_...` as in `HealthRecord.arrays`, if recorded;
+        `baseline_<side>_iteration, ..._seconds, ..._loss, ..._psnr` of each side of a comparison. What was not measured
+        is empty.
+        """
+        trace, reference = self.fitted.trace, self.reference_curve
+        named: dict[str, Any] = {
+            **{name: getattr(trace, name) for name in ("iteration", "seconds", "loss", "learning_rate", "held_out")},
+            "psnr": [] if reference is None else reference.psnr,
+            "psnr_network": [] if reference is None else reference.network,
+        }
+        for name, side in self.baseline.items():
+            for curve in ("iteration", "seconds", "loss", "psnr"):
+                named[f"baseline_{name}_{curve}"] = getattr(side.run, curve)
+        plain = {name: np.asarray(values, dtype=np.float64) for name, values in named.items()}
+        return plain if self.health is None else {**plain, **self.health.arrays()}
 
     def save(self, path: str | Path, *, existing: str = "error", sidecar: bool = True) -> Path:
         """Write the picture to `path`, and the report to `<path>.json`; return `path`.
@@ -77,6 +104,22 @@ def save_pages(
     if sidecar:
         atomic_write_bytes(beside, to_json(written_to(path, report)).encode(), existing=existing)
     return Path(path)
+
+
+def save_curves(curves: Mapping[str, np.ndarray[Any, Any]], path: str | Path, *, existing: str = "error") -> Path:
+    """Write curves beside the picture at `path`, as `<path>.npz`, atomically; return where.
+
+    Raises OutputError when it cannot be written.
+    """
+    buffer = io.BytesIO()
+    named: dict[str, Any] = {name: np.asarray(curve) for name, curve in curves.items()}
+    np.savez_compressed(buffer, **named)
+    return atomic_write_bytes(curves_path(path), buffer.getvalue(), existing=existing)
+
+
+def curves_path(path: str | Path) -> Path:
+    """Return where the curves of the picture at `path` are written: `<path>.npz`."""
+    return Path(f"{path}.npz")
 
 
 def written_to(path: str | Path, report: Mapping[str, Any]) -> dict[str, Any]:

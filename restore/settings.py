@@ -152,6 +152,7 @@ class Plan:
         warmup: steps before which no rule may stop.
         patience: steps without improvement after which a rule stops.
         rewind_rate: factor on the learning rate when a diverged fit is set back.
+        rescue: whether a diverged fit is set back at all.
         time_budget, seed, device, precision: as in `FitSettings`, with a real device and precision.
         cell, refine, refine_steps, refine_channels, cell_options: as in `FitSettings`; without a cell, `refine` is
             `none` and there are no steps. The options include the learning rule of a cell that has a choice.
@@ -178,6 +179,7 @@ class Plan:
     warmup: int
     patience: int
     rewind_rate: float
+    rescue: bool
     time_budget: float | None
     seed: int
     device: str

@@ -82,3 +82,21 @@ def gain(
     text = f"Screening\n\n{table(screened)}\n\nOther pictures, seeds {list(budget.seeds)}\n\n{table(judged)}\n"
     atomic_write_bytes(output / "table.md", text.encode(), existing="overwrite")
     typer.echo(text, nl=False)
+
+
+@bench.command()
+def health(
+    prior: Annotated[str, typer.Option("--prior", help="Untrained network.")] = "hourglass",
+    size: Annotated[int, typer.Option("--size", min=16, help="Height and width of the picture.")] = 256,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Stretches of steps of each, in turn.")] = 6,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+) -> None:
+    """Time of a fit with --health over the time without, by medians of interleaved stretches of steps."""
+    from restore.cli.allocator import keep_freed_memory
+    from restore.studies.health_cost import health_cost
+
+    keep_freed_memory()
+    cost = health_cost(FitSettings(prior=prior, device=device), size=(size, size), rounds=rounds)
+    typer.echo(
+        f"a look every {cost.every} steps of {cost.milliseconds:.1f} ms: {cost.ratio:.3f} times the time without"
+    )

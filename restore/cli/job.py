@@ -14,6 +14,7 @@ import typer
 
 from restore import api
 from restore.cli.allocator import keep_freed_memory
+from restore.cli.diagnosis import print_diagnosis
 from restore.cli.options import Shared
 from restore.cli.progress import Progress
 from restore.errors import FitError, InputError, OutputError, UsageError
@@ -29,7 +30,15 @@ from restore.images import (
     read_pages_bytes,
 )
 from restore.problems.problem import Problem
-from restore.restoration import Restoration, save_pages, sidecar_path, to_json, written_to
+from restore.restoration import (
+    Restoration,
+    curves_path,
+    save_curves,
+    save_pages,
+    sidecar_path,
+    to_json,
+    written_to,
+)
 from restore.settings import FitSettings, Plan
 
 __all__ = ["Job", "run"]
@@ -93,9 +102,14 @@ def _run(job: Job) -> None:
     else:
         report = written_to(target, report)
         save_pages(pictures, report, target, existing=job.options.existing.value)
+        if job.options.curves:
+            curves = _joined_curves([result.curves() for result in results])
+            save_curves(curves, target, existing=job.options.existing.value)
     if job.options.as_json:
         typer.echo(to_json(report), nl=False)
     if not job.options.quiet:
+        for result in results:
+            print_diagnosis(result.report, result.health)
         _conclude(report, target)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
@@ -111,7 +125,15 @@ def _restore(job: Job, page: Picture, reference: Picture | None) -> Restoration:
         progress.start(problem, plan)
 
     settings = {field: getattr(job.settings, field) for field in job.settings.__dataclass_fields__}
-    shared: dict[str, Any] = {"reference": reference, "observers": [progress], "announce": announce, **settings}
+    shared: dict[str, Any] = {
+        "reference": reference,
+        "observers": [progress],
+        "announce": announce,
+        "health": job.options.health,
+        "baseline": job.options.baseline,
+        "say": lambda line: None if job.options.quiet else typer.echo(line, err=True),
+        **settings,
+    }
     try:
         if job.inpaints:
             mask = None if job.mask is None else str(job.mask)
@@ -147,6 +169,8 @@ def _target(job: Job, pages: Sequence[Picture]) -> Path | None:
     Raises OutputError when it cannot, UsageError when standard output is asked to carry two things.
     """
     if job.options.output == "-":
+        if job.options.curves:
+            raise UsageError("--curves writes a file beside the picture, and -o - writes none: name a file with -o.")
         if job.options.as_json:
             raise UsageError("--json and -o - both want standard output: write the picture to a file, or drop --json.")
         return None
@@ -162,6 +186,8 @@ def _target(job: Job, pages: Sequence[Picture]) -> Path | None:
         check_target(path, existing="overwrite", source=source)
     check_output(pages, path, existing=job.options.existing.value)
     check_target(sidecar_path(path), existing=job.options.existing.value)
+    if job.options.curves:
+        check_target(curves_path(path), existing=job.options.existing.value)
     return path
 
 
@@ -203,6 +229,14 @@ def _joined(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if len(reports) > 1:
         joined["pages"] = [dict(report) for report in reports]
         joined["warnings"] = list(dict.fromkeys(warning for report in reports for warning in report["warnings"]))
+    return joined
+
+
+def _joined_curves(pages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the curves of all pages: the first page's by their names, another's with `page<n>_` before them."""
+    joined = dict(pages[0])
+    for number, page in enumerate(pages[1:], 2):
+        joined |= {f"page{number}_{name}": curve for name, curve in page.items()}
     return joined
 
 

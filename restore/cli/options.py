@@ -21,6 +21,7 @@ __all__ = ["Shared", "parse_duration", "parse_sigma", "with_shared"]
 FIT = "Fit"
 OUTPUT = "Output"
 ADVANCED = "Network and optimiser"
+DIAGNOSTICS = "Diagnostics"
 RECURRENCE = "Recurrent refinement"
 
 
@@ -119,6 +120,22 @@ LearningRule: TypeAlias = Annotated[
     typer.Option("--learning-rule", help=f"Of the cell: {_names('learning_rule')}.", rich_help_panel=RECURRENCE),
 ]
 
+Health: TypeAlias = Annotated[
+    bool,
+    typer.Option("--health", help="Tell whether the gradients are alive, layer by layer.", rich_help_panel=DIAGNOSTICS),
+]
+Baseline: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--baseline",
+        help="Also fit without normalisation and compare: unnormalized, or fair (tuned rates, more controls).",
+        rich_help_panel=DIAGNOSTICS,
+    ),
+]
+Curves: TypeAlias = Annotated[
+    bool, typer.Option("--curves", help="Write the curves of the run beside it, .npz.", rich_help_panel=DIAGNOSTICS)
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Shared:
@@ -145,6 +162,9 @@ class Shared:
     refine_channels: RefineChannels = 32
     learning_rule: LearningRule = "backpropagation"
     reference: Reference = None
+    health: Health = False
+    baseline: Baseline = None
+    curves: Curves = False
     existing: ExistingOption = Existing.error
     as_json: Json = False
     quiet: Quiet = False

@@ -33,6 +33,7 @@ class Fitted:
         held_out_deviation: standard error of that mean, or None.
         parameters: number of the network's parameters.
         precision: `float32` or `bfloat16`: what the last step ran in.
+        rewinds: how often the fit was set back.
         warnings: what went wrong on the way, in sentences.
         trace: the record.
     """
@@ -48,6 +49,7 @@ class Fitted:
     held_out_deviation: float | None
     parameters: int
     precision: str
+    rewinds: int
     warnings: tuple[str, ...]
     trace: Trace
 
@@ -65,6 +67,9 @@ def fit(problem: Problem, plan: Plan, observers: Sequence[Observer] = ()) -> Fit
     """
     rule = make_rule(plan, problem.sigma)
     training = Training(problem, plan)
+    for observer in observers:
+        if hasattr(observer, "attach"):
+            observer.attach(training)
     trace = Trace()
     watching: list[Observer] = [trace, *observers]
     best: Tensor | None = None
@@ -113,6 +118,7 @@ def fit(problem: Problem, plan: Plan, observers: Sequence[Observer] = ()) -> Fit
         held_out_deviation=deviation,
         parameters=sum(parameter.numel() for parameter in training.prior.parameters()),
         precision=training.precision,
+        rewinds=training.rewinds,
         warnings=tuple(training.warnings),
         trace=trace,
     )

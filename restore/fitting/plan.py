@@ -97,6 +97,7 @@ DEFAULTS: Mapping[str, Any] = {
     "warmup": 100,
     "patience": 1000,
     "rewind_rate": 0.5,
+    "rescue": True,
 }
 
 

@@ -24,6 +24,9 @@ class Rescue:
         prior, optimizer: what is set back.
         factor: on the learning rate, each time it is lowered.
         scored: number of pixels scored in a step; with few, a jump of the loss means nothing and only NaN counts.
+
+    Attributes:
+        rewinds: how often it has gone back.
     """
 
     def __init__(self, prior: nn.Module, optimizer: torch.optim.Optimizer, factor: float, scored: float) -> None:
@@ -32,7 +35,7 @@ class Rescue:
         self._watch_jumps = scored >= FEWEST_PIXELS
         self._smooth = math.inf
         self._state = self._snapshot()
-        self._rewinds = 0
+        self.rewinds = 0
 
     def trouble(self, loss: float) -> str | None:
         """Return what is wrong with this `loss`, in words, or None."""
@@ -51,7 +54,7 @@ class Rescue:
     @property
     def exhausted(self) -> bool:
         """Whether going back has been tried so often that it is hopeless."""
-        return self._rewinds >= MOST_REWINDS
+        return self.rewinds >= MOST_REWINDS
 
     def lower(self) -> float:
         """Lower the learning rates from here on and return the first group's."""
@@ -60,7 +63,7 @@ class Rescue:
 
     def rewind(self) -> None:
         """Go back to the last good state."""
-        self._rewinds += 1
+        self.rewinds += 1
         self._prior.load_state_dict(self._state["prior"])
         self._optimizer.load_state_dict(copy.deepcopy(self._state["optimizer"]))
         for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):

@@ -41,7 +41,10 @@ class Step:
 
 
 Observer = Callable[[Step], None]
-"""Called after every step; draws bars, keeps records, measures. Must not change what it sees."""
+"""Called after every step; draws bars, keeps records, measures. Must not change what it sees.
+
+One that has a method `attach` is also handed the `Training` itself, before the first step.
+"""
 
 
 @dataclass

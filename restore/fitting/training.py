@@ -68,12 +68,12 @@ class Training:
         image = self._objective.image(output.float(), draw)
         score = self._objective.score(image, draw)
         loss = score.loss.item()
-        if trouble := self._rescue.trouble(loss):
-            self._set_back(iteration, trouble, loss)
-            return None
-        self._rescue.keep(
-            iteration, loss
-        )  # before the update: only the weights that made this loss are known to be good
+        if self.plan.rescue:
+            if trouble := self._rescue.trouble(loss):
+                self._set_back(iteration, trouble, loss)
+                return None
+            # Before the update: only the weights that made this loss are known to be good.
+            self._rescue.keep(iteration, loss)
         self._optimizer.zero_grad(set_to_none=True)
         score.loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
@@ -94,6 +94,11 @@ class Training:
             held_out=self.held_out_error(average)[0] if check else None,
             check=check,
         )
+
+    @property
+    def rewinds(self) -> int:
+        """How often the fit was set back."""
+        return self._rescue.rewinds
 
     @property
     def seconds(self) -> float:

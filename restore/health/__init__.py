@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from restore.health.recorder import EVERY, HealthRecord, HealthRecorder
+from restore.health.summary import gradient_health
 from restore.health.verdicts import (
     EXPLODING_ABOVE,
     VANISHING_BELOW,
@@ -12,10 +14,14 @@ from restore.health.verdicts import (
 )
 
 __all__ = [
+    "EVERY",
     "EXPLODING_ABOVE",
     "VANISHING_BELOW",
+    "HealthRecord",
+    "HealthRecorder",
     "Verdict",
     "end_to_end_ratio",
+    "gradient_health",
     "verdict_of_path",
     "verdict_of_ratio",
 ]

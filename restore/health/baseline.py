@@ -1,0 +1,189 @@
+"""The same fit without normalisation, beside the normalised one: what the normalisation is worth.
+
+Neither side may rescue itself: no rewind, no lowered rate, no early stop. Divergence is the result.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from restore.errors import UsageError, unknown_name
+from restore.fitting import Fitted, Observer, fit
+from restore.fitting.observers import ReferenceCurve
+from restore.health.convergence import Run, compare
+from restore.health.recorder import HealthRecorder
+from restore.health.summary import gradient_health
+from restore.problems.problem import Problem, denoising, inpainting
+from restore.settings import Plan
+
+__all__ = ["BASELINES", "RATES", "Side", "check_baseline", "compare_with_baseline", "fit_side"]
+
+BASELINES = ("unnormalized", "fair")
+
+RATES = (0.1, 0.1**0.5, 1.0, 10**0.5)
+"""Factors on the plan's learning rate among which a fair comparison chooses, for every side the same."""
+
+TUNING_SIZE = 128
+"""Height and width of the part of the picture on which rates are chosen."""
+
+TUNING_SHARE = 4
+"""The iterations of a plan over those of a fit that only chooses a rate."""
+
+CONTROLS: Sequence[Mapping[str, Any]] = (
+    {"norm": "bias"},
+    {"norm": "bias", "init": "he"},
+    {"norm": "bias", "init": "orthogonal"},
+    {"norm": "none"},
+)
+"""What a sceptic asks for: the control of equal expressive power, from initial weights that keep the signal's power."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison: a fit that was left to itself.
+
+    Attributes:
+        change: what is different from the plan that it is compared with, in words.
+        plan: what was done.
+        fitted: what came of it.
+        run: its curves.
+        health: its gradient health.
+    """
+
+    change: str
+    plan: Plan
+    fitted: Fitted
+    run: Run
+    health: dict[str, Any]
+
+
+def check_baseline(kind: str, plan: Plan) -> None:
+    """Raise UsageError for an unknown kind of baseline, and for a plan that has no normalisation to leave out."""
+    if kind not in BASELINES:
+        raise unknown_name("baseline", kind, BASELINES)
+    if plan.norm in ("none", "bias"):
+        raise UsageError(f"--norm {plan.norm} is the baseline itself: leave --baseline out, or take another norm.")
+
+
+def compare_with_baseline(
+    kind: str, problem: Problem, plan: Plan, reference: Tensor | None = None, say: Say = lambda line: None
+) -> tuple[dict[str, Any], dict[str, Side]]:
+    """Return the report of the comparison, and its sides by name; the first one is the normalised fit.
+
+    The report is that of the twin `bias`, which can represent what the normalised network can; `beside` holds those of
+    the other sides.
+
+    Args:
+        kind: `unnormalized`: the twins `bias` and `none`, one setting changed; or `fair`: every side at the best of
+            four rates, under Adam and SGD, from PyTorch's, He's and orthogonal initial weights.
+        problem: what is fitted.
+        plan: of the normalised fit.
+        reference: (1, C, H, W), for PSNR; no fit and no choice of a rate sees it.
+        say: told what is being fitted.
+
+    Raises UsageError as `check_baseline`.
+    """
+    check_baseline(kind, plan)
+    plans = {"normalized": plan}
+    if kind == "unnormalized":
+        plans |= {norm: dataclasses.replace(plan, norm=norm) for norm in ("bias", "none")}
+    else:
+        plans |= _fair(plan)
+        plans = {name: _tuned(name, problem, each, say) for name, each in plans.items()}
+    sides: dict[str, Side] = {}
+    for name, each in plans.items():
+        say(f"baseline: fitting {name} at the rate {each.learning_rate:.3g}")
+        sides[name] = fit_side(name, problem, each, reference)
+    first = sides["normalized"]
+    reports = {name: _report(first, side) for name, side in sides.items() if side is not first}
+    main = reports.pop("bias")
+    return {**main, "kind": kind, "normalized": _own(first), "beside": list(reports.values())}, sides
+
+
+def fit_side(change: str, problem: Problem, plan: Plan, reference: Tensor | None = None) -> Side:
+    """Fit `plan` without a rescue and without a stop, and return what became of it."""
+    plan = dataclasses.replace(plan, rescue=False, stop="none", time_budget=None)
+    recorder = HealthRecorder()
+    curve = None if reference is None else ReferenceCurve(problem, reference)
+    observers: list[Observer] = [recorder] if curve is None else [recorder, curve]
+    fitted = fit(problem, plan, observers)
+    if fitted.stop_reason == "interrupted":
+        raise KeyboardInterrupt
+    return Side(change, plan, fitted, _run(fitted, curve), gradient_health(recorder.record))
+
+
+def _run(fitted: Fitted, curve: ReferenceCurve | None) -> Run:
+    trace = fitted.trace
+    named = {"iteration": trace.iteration, "seconds": trace.seconds, "loss": trace.loss}
+    psnr = [] if curve is None else curve.psnr
+    return Run(**{name: np.asarray(values, dtype=np.float64) for name, values in {**named, "psnr": psnr}.items()})
+
+
+def _fair(plan: Plan) -> dict[str, Plan]:
+    """Return the plans of a fair comparison by name; of the normalised network under SGD too."""
+    other = "sgd" if plan.optimizer == "adam" else "adam"
+    plans = {f"normalized, {other}": dataclasses.replace(plan, optimizer=other)}
+    for optimizer in (plan.optimizer, other):
+        for control in CONTROLS:
+            name = ", ".join(str(value) for value in control.values())
+            name = name if optimizer == plan.optimizer else f"{name}, {optimizer}"
+            plans[name] = dataclasses.replace(plan, optimizer=optimizer, **control)
+    return plans
+
+
+def _tuned(name: str, problem: Problem, plan: Plan, say: Say) -> Plan:
+    """Return the plan at that of the `RATES` whose last smoothed loss is least, on a part of the picture."""
+    part = _middle(problem)
+    losses: dict[float, float] = {}
+    for factor in RATES:
+        rate = factor * plan.learning_rate
+        short = dataclasses.replace(
+            plan, learning_rate=rate, iterations=max(20, plan.iterations // TUNING_SHARE), rescue=False, stop="none"
+        )
+        fitted = fit(part, dataclasses.replace(short, time_budget=None))
+        if fitted.stop_reason == "interrupted":
+            raise KeyboardInterrupt
+        last = _run(fitted, None).smooth_loss[-1]
+        losses[rate] = float(last) if np.isfinite(last) else float("inf")
+    best = min(losses, key=lambda rate: losses[rate])
+    say(f"baseline: {name}: the rate {best:.3g} is best of {', '.join(f'{rate:.3g}' for rate in losses)}")
+    return dataclasses.replace(plan, learning_rate=best)
+
+
+def _middle(problem: Problem) -> Problem:
+    (height, width), size = problem.size, TUNING_SIZE
+    rows = slice(max(0, (height - size) // 2), max(0, (height - size) // 2) + size)
+    columns = slice(max(0, (width - size) // 2), max(0, (width - size) // 2) + size)
+    measurement = problem.measurement[0, :, rows, columns]
+    known = problem.known[0, 0, rows, columns]
+    if problem.kind != "inpaint" or not bool(known.any()):
+        return denoising(measurement, problem.sigma) if problem.kind != "inpaint" else problem
+    return inpainting(measurement, ~known, problem.sigma)
+
+
+def _own(side: Side) -> dict[str, Any]:
+    loss = side.run.smooth_loss
+    return {
+        "change": side.change,
+        "optimizer": side.plan.optimizer,
+        "init": side.plan.init,
+        "learning_rate": side.plan.learning_rate,
+        "iterations": side.fitted.iterations,
+        "seconds": side.fitted.seconds,
+        "psnr": float(side.run.psnr[-1]) if len(side.run.psnr) else None,
+        "psnr_peak": float(np.nanmax(side.run.psnr)) if np.isfinite(side.run.psnr).any() else None,
+        "loss": float(loss[-1]) if len(loss) else None,
+        "gradient_health": side.health,
+    }
+
+
+def _report(first: Side, side: Side) -> dict[str, Any]:
+    return {**_own(side), **compare(first.run, side.run)}

@@ -1,0 +1,110 @@
+"""The verdict on a fit's gradients, with the figures and thresholds that led to it."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from restore.health.recorder import EVERY, HealthRecord
+from restore.health.verdicts import EXPLODING_ABOVE, VANISHING_BELOW, Verdict, end_to_end_ratio, verdict_of_path
+
+__all__ = ["DEAD_ABOVE", "STILL_BELOW", "UNSTABLE_ABOVE", "gradient_health"]
+
+DEAD_ABOVE = 0.9
+"""Share of a layer's channels that say nothing, above which the layer is dead."""
+
+STILL_BELOW = 1e-7
+"""Update-to-weight ratio below which a layer stands still in float32."""
+
+UNSTABLE_ABOVE = 0.02
+"""Share of the steps whose loss was a spike, above which a fit is unstable."""
+
+THRESHOLDS: Mapping[str, float] = {
+    "vanishing_below": VANISHING_BELOW,
+    "exploding_above": EXPLODING_ABOVE,
+    "dead_above": DEAD_ABOVE,
+    "still_below": STILL_BELOW,
+    "unstable_above": UNSTABLE_ABOVE,
+}
+
+
+def gradient_health(record: HealthRecord, rewinds: int = 0, every: int = EVERY) -> dict[str, Any]:
+    """Return the verdict on a fit, why, and the figures that led to it; for JSON, but not yet strict about infinities.
+
+    The gradient's way through the layers is judged by |g| |w|, the median over the looks: |g| alone depends on the
+    scale of weights that a normalisation takes out again. A layer that neither Adam nor SGD moves is dead or starved.
+    In this order: losses that are not finite; dead layers; the way through the layers; the way back through the steps
+    of a recurrence; spikes of the loss.
+
+    Args:
+        record: of a recorder.
+        rewinds: how often the fit was set back.
+        every: steps between two looks.
+    """
+    if not record.iteration:
+        return {"verdict": None, "reasons": ["the fit ended before the first look"], "every": every, "looks": 0}
+    scaled = record.scaled_norm
+    path = [statistics.median(column) for column in scaled.T.tolist()]
+    updates = np.median(np.asarray(record.update_ratio), axis=0)
+    dead = np.asarray(record.dead_fraction)[-1]
+    recurrent = _recurrence(record)
+    verdict, reasons = _judge(record, path, float(updates.min()), float(dead.max()), rewinds, recurrent)
+    return {
+        "verdict": str(verdict),
+        "reasons": reasons,
+        "every": every,
+        "looks": len(record.iteration),
+        "layers": record.layers,
+        "depth_ratio": end_to_end_ratio(path),
+        "scaled_norms": path,
+        "gradient_norms": np.median(np.asarray(record.gradient_norm), axis=0).tolist(),
+        "update_ratios": updates.tolist(),
+        "dead_fractions": dead.tolist(),
+        "global_norm": {"first": record.global_norm[0], "last": record.global_norm[-1]},
+        "steps": record.steps,
+        "spikes": record.spikes,
+        "nonfinite": record.nonfinite,
+        "rewinds": rewinds,
+        "recurrence": recurrent,
+        "thresholds": dict(THRESHOLDS),
+    }
+
+
+def _recurrence(record: HealthRecord) -> dict[str, Any] | None:
+    if not record.recurrent_norm:
+        return None
+    # Before the gain of a refinement leaves 0 nothing flows back through the cell.
+    flowing = [norms for norms in record.recurrent_norm if any(norms)] or record.recurrent_norm
+    norms = np.median(np.asarray(flowing), axis=0).tolist()
+    error = record.orthogonality_error[-1] if record.orthogonality_error else None
+    return {"verdict": str(verdict_of_path(norms)), "gradient_norms": norms, "orthogonality_error": error}
+
+
+def _judge(
+    record: HealthRecord,
+    path: list[float],
+    slowest: float,
+    deadest: float,
+    rewinds: int,
+    recurrent: Mapping[str, Any] | None,
+) -> tuple[Verdict, list[str]]:
+    if record.nonfinite or not np.isfinite(record.gradient_norm).all():
+        return Verdict.nan, [f"{record.nonfinite} of {record.steps} losses were not finite, or a gradient was not"]
+    layers = verdict_of_path(path)
+    ratio = end_to_end_ratio(path)
+    if layers is Verdict.dead or deadest > DEAD_ABOVE:
+        return Verdict.dead, [f"up to {deadest:.0%} of a layer's channels are constant, or no gradient reaches a layer"]
+    if layers in (Verdict.vanishing, Verdict.exploding):
+        return layers, [f"|g| |w| of the first layer over the last is {ratio:.3g}"]
+    if slowest < STILL_BELOW:
+        return Verdict.vanishing, [f"a layer moves by only {slowest:.3g} of its weights in a step"]
+    if recurrent is not None and recurrent["verdict"] not in (Verdict.healthy, Verdict.dead):
+        return Verdict(recurrent["verdict"]), ["so is the gradient on its way back through the steps of the recurrence"]
+    if layers is Verdict.unstable:
+        return layers, ["|g| |w| leaves the thresholds in a layer between the first and the last"]
+    if rewinds or record.spikes > UNSTABLE_ABOVE * record.steps:
+        return Verdict.unstable, [f"{record.spikes} of {record.steps} losses were spikes; set back {rewinds} times"]
+    return Verdict.healthy, [f"|g| |w| of the first layer over the last is {ratio:.3g}; all layers move"]
