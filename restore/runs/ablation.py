@@ -9,10 +9,13 @@ from typing import Any
 
 from restore.runs.trial import TrialPlan
 
-__all__ = ["VARIANT", "Ablation", "label_of"]
+__all__ = ["CONTROL", "VARIANT", "Ablation", "label_of"]
 
 VARIANT = "variant"
 """The factor of named variants."""
+
+CONTROL = "(control)"
+"""Stands for every factor of a control, which has none."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Ablation:
         variants: labels of the variants, in order.
         factors: what is varied: the values of each key of the sweep, and of `variant`, by name.
         baseline: label of the variant that the others are compared with.
-        baseline_factors: the value of each factor there.
+        baseline_factors: the value of each factor there; the first of each if it is a control.
         metric: a name in `METRICS`.
     """
 

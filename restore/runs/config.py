@@ -6,6 +6,7 @@ seeds: [0, 1]
 settings: {preset: fast, stop: none}                    # of all trials
 sweep: {norm: [channel, none], network.tail: [1, 3]}    # every combination
 variants: {adam: {}, sgd: {optimizer: sgd, learning_rate: 0.1}}
+controls: {dip: {prior: dip}}                           # as they stand, not multiplied
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any, Literal
 
 from restore.errors import RestoreError, UsageError, unknown_name
 from restore.images import read
-from restore.runs.ablation import VARIANT, Ablation, label_of
+from restore.runs.ablation import CONTROL, VARIANT, Ablation, label_of
 from restore.runs.document import Document, Place, parse_value, read_document
 from restore.runs.grid import NAMES, Variant, variants_of
 from restore.runs.schema import KINDS, Config, DegradationEntry, ImageEntry, checked
@@ -47,20 +48,22 @@ def read_ablation(path: str | Path, changes: Sequence[str] = ()) -> Ablation:
     sources = _sources(document, config)
     if len(set(config.seeds)) < len(config.seeds):
         raise document.error(("seeds",), f"a seed stands twice in {config.seeds}.")
+    factors = _factors(variants)
     trials = []
     for variant, (name, source), seed in itertools.product(variants, sources, config.seeds):
         try:
             settings = replace(variant.settings, seed=seed)
         except RestoreError as error:
             raise document.error(("seeds", config.seeds.index(seed)), str(error)) from error
-        trials.append(Trial(source, settings, variant.label, name, variant.factors))
+        of_trial = {factor: variant.factors.get(factor, CONTROL) for factor in factors}
+        trials.append(Trial(source, settings, variant.label, name, of_trial))
     baseline = _baseline(document, config.baseline, variants)
     return Ablation(
         TrialPlan(config.name or document.path.stem, tuple(trials)),
         tuple(variant.label for variant in variants),
-        _factors(variants),
+        factors,
         baseline.label,
-        baseline.factors,
+        baseline.factors or next(variant.factors for variant in variants if variant.factors),
         config.metric,
     )
 
@@ -86,7 +89,7 @@ def _change(document: Document, change: str) -> None:
     place: Place
     if head in ("settings", "sweep") and dot:
         place = (head, rest)
-    elif head == "variants" and dot:
+    elif head in ("variants", "controls") and dot:
         name, inner, setting = rest.partition(".")
         place = (head, name, setting) if inner else (head, name)
     elif head in known and not dot:
@@ -126,9 +129,11 @@ def _variants(document: Document, config: Config) -> list[Variant]:
     for key, values in (config.sweep or {}).items():
         if not values:
             raise document.error(("sweep", key), f"the sweep of {key!r} is empty: give it values, or take it out.")
-    variants = variants_of(document, config.settings, config.sweep or {}, config.variants or {})
+    if not (config.sweep or config.variants):
+        raise document.error((), "there is nothing to compare: give 'sweep' or 'variants'.")
+    variants = variants_of(document, config.settings, config.sweep or {}, config.variants or {}, config.controls)
     if len(variants) < 2:
-        raise document.error((), "there is one variant only: give 'sweep' or 'variants' something to compare.")
+        raise document.error((), "there is nothing to compare: it has one variant only.")
     return variants
 
 
@@ -145,7 +150,8 @@ def _baseline(document: Document, wanted: Any, variants: Sequence[Variant]) -> V
     """Return the variant that `baseline` names, by its label, its name or some of its factors; the first if none."""
     if wanted is None:
         return variants[0]
-    chosen = {**variants[0].factors, **(wanted if isinstance(wanted, dict) else {VARIANT: wanted})}
+    first = next(variant.factors for variant in variants if variant.factors)
+    chosen = {**first, **(wanted if isinstance(wanted, dict) else {VARIANT: wanted})}
     for variant in variants:
         if wanted == variant.label or dict(variant.factors) == chosen:
             return variant

@@ -40,14 +40,16 @@ def variants_of(
     base: Mapping[str, Any],
     sweep: Mapping[str, Sequence[Any]],
     named: Mapping[str, Mapping[str, Any]],
+    controls: Mapping[str, Mapping[str, Any]],
 ) -> list[Variant]:
-    """Return every combination of a named variant and the sweep's values, in the order of the file.
+    """Return the controls, then every combination of a named variant and the sweep's values, in the order of the file.
 
     Args:
         document: where it all stands, for messages.
         base: settings of all variants, which those of a variant replace.
         sweep: values by dotted key.
         named: settings by the name of the variant.
+        controls: settings by the name of a variant that is not multiplied with the sweep.
 
     Raises UsageError for settings that do not exist or that contradict each other, and for two equal variants.
     """
@@ -66,7 +68,10 @@ def variants_of(
     for one, other in itertools.combinations(sweep, 2):
         if _overlap(one, other):
             raise document.error(("sweep", other), f"the sweep varies both {one!r} and {other!r}, a part of it.")
-    found: list[Variant] = []
+    found = []
+    for name, extra in controls.items():
+        chosen = _replaced(flat_base, flatten(document, extra, ("controls", name)))
+        found.append(Variant(name, {}, _settings(document, chosen, name, {})))
     for name in flat_named or {"": {}}:
         for values in itertools.product(*sweep.values()):
             swept = dict(zip(sweep, values, strict=True))
@@ -87,9 +92,9 @@ def flatten(document: Document, settings: Mapping[str, Any], place: Place) -> di
     found: dict[str, Any] = {}
     for key, value in settings.items():
         _check_key(document, key, (*place, key))
-        parts = (
-            {f"{key}.{part}": inner for part, inner in value.items()} if isinstance(value, Mapping) else {key: value}
-        )
+        parts = {key: value}
+        if isinstance(value, Mapping) and value:  # an empty one takes out the options that others set
+            parts = {f"{key}.{part}": inner for part, inner in value.items()}
         for name, inner in parts.items():
             if any(_overlap(name, other) for other in found):
                 raise document.error((*place, key), f"{name!r} is set twice.")
@@ -124,7 +129,7 @@ def _settings(document: Document, flat: Mapping[str, Any], name: str, swept: Map
             values.setdefault(head, {})[part] = value
         elif head in MAPPINGS and not isinstance(value, Mapping):
             raise document.error(
-                _place_of(document, key, name), f"{head!r} maps names of options to values, not {value!r}."
+                _place_of(document, key, name, swept), f"{head!r} maps names of options to values, not {value!r}."
             )
         else:
             values[head] = dict(value) if isinstance(value, Mapping) else value
@@ -132,7 +137,7 @@ def _settings(document: Document, flat: Mapping[str, Any], name: str, swept: Map
         return FitSettings.from_mapping(values)
     except RestoreError as error:
         guilty = next((key for key in flat if re.match(rf"(unknown )?{key.partition('.')[0]}\b", str(error))), "")
-        place = _place_of(document, guilty, name)
+        place = _place_of(document, guilty, name, swept)
         if place[0] == "sweep":
             place = (*place, _sweep_index(document, guilty, swept[guilty]))
         raise document.error(place, str(error)) from error
@@ -142,10 +147,12 @@ def _sweep_index(document: Document, key: str, value: Any) -> int:
     return list(document.value["sweep"][key]).index(value)
 
 
-def _place_of(document: Document, key: str, name: str) -> Place:
+def _place_of(document: Document, key: str, name: str, swept: Mapping[str, Any]) -> Place:
     """Return where a dotted key is set; of several places the one that counts."""
     head, _, part = key.partition(".")
-    for start in (("sweep",), ("variants", name), ("settings",)):
+    if key in swept:
+        return ("sweep", key)
+    for start in (("variants", name), ("controls", name), ("settings",)):
         for rest in ((key,), (head, part), (head,)):
             if (*start, *rest) in document.origins:
                 return (*start, *rest)
@@ -155,7 +162,11 @@ def _place_of(document: Document, key: str, name: str) -> Place:
 def _check_different(document: Document, variants: Sequence[Variant]) -> None:
     for one, other in itertools.combinations(variants, 2):
         if one.label == other.label or one.settings == other.settings:
-            place: Place = ("variants", other.factors[VARIANT]) if VARIANT in other.factors else ("sweep",)
+            place: Place = ("sweep",)
+            if not one.factors:
+                place = ("controls", one.label)
+            elif VARIANT in other.factors:
+                place = ("variants", other.factors[VARIANT])
             raise document.error(
                 place, f"the variants {one.label!r} and {other.label!r} are the same settings: take one of them out."
             )

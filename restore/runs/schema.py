@@ -55,6 +55,7 @@ class Config(_Strict):
     settings: dict[str, Any] = {}
     sweep: dict[str, list[Any]] | None = None
     variants: dict[str, dict[str, Any]] | None = None
+    controls: dict[str, dict[str, Any]] = {}
     baseline: Any = None
     metric: str = "psnr"
 

@@ -63,6 +63,23 @@ metric: ssim
     assert (last.settings.optimizer, last.settings.learning_rate, last.settings.norm) == ("sgd", 0.1, "none")
 
 
+def test_controls_stand_beside_the_sweep(ablation: Callable[..., Ablation]) -> None:
+    read = ablation(PLAIN + "controls: {dip: {prior: dip}, bias: {norm: bias}}\n")
+    assert read.variants == ("dip", "bias", "norm=channel", "norm=none")
+    assert read.factors == {"norm": ("channel", "none")}
+    assert (read.baseline, read.baseline_factors) == ("dip", {"norm": "channel"})
+    assert read.plan.trials[1].settings.norm == "bias"
+    assert read.plan.trials[1].columns()["norm"] == "(control)"
+    assert ablation(PLAIN + "controls: {dip: {prior: dip}}\nbaseline: {norm: none}\n").baseline == "norm=none"
+
+
+def test_options_are_merged_and_an_empty_map_takes_them_out(ablation: Callable[..., Ablation]) -> None:
+    text = PLAIN + "settings: {network: {tail: 1, channels: [4, 4]}}\n"
+    text += "variants: {a: {network: {tail: 2}}, b: {network: {}}, c: {network.channels: [8]}}\n"
+    networks = [trial.settings.network for trial in ablation(text).plan.trials[::2]]
+    assert networks == [{"tail": 2, "channels": [4, 4]}, {}, {"tail": 1, "channels": [8]}]
+
+
 def test_names_and_places_do_not_change_a_trial(
     ablation: Callable[..., Ablation], tmp_path: Path, picture: Path
 ) -> None:
@@ -158,6 +175,9 @@ BAD = {
     PLAIN + "variants:\n  a: {}\n  b: {}": "line 7: the variants 'a, norm=channel' and 'b, norm=channel' are the same",
     PLAIN + "variants: {}": "line 5: 'variants' is empty: there is nothing to compare",
     PLAIN + "variants:\n  a: {iteration: 3}": "line 6: unknown setting 'iteration': did you mean 'iterations'",
+    PLAIN + "controls:\n  a: {norm: nome}": "line 6: unknown norm 'nome'",
+    PLAIN + "controls:\n  a: {norm: none}": "line 6: the variants 'a' and 'norm=none' are the same settings",
+    PLAIN.partition("sweep")[0] + "controls: {a: {}, b: {norm: none}}": "there is nothing to compare",
     PLAIN + "variants:\n  a: 3": "line 6: 'variants.a' should be a valid dictionary, not 3",
     PLAIN.replace("waves", "wave"): "line 1: no such file: .*wave.png",
     PLAIN.replace("waves.png", "plan.yaml"): "line 1: .*plan.yaml' is not a picture",
@@ -173,7 +193,7 @@ BAD = {
     PLAIN.replace("{noise: 20}", "{noise: 20}, {noise: 20}"): "line 2: the problem of 'waves' stands twice",
     PLAIN.replace("noise: 20", "missing: 0.5, sigma: 3"): "line 2: sigma belongs to a degradation by noise",
     PLAIN.replace("[channel, none]", "[]"): "line 4: the sweep of 'norm' is empty",
-    PLAIN.replace("[channel, none]", "[channel]"): "there is one variant only",
+    PLAIN.replace("[channel, none]", "[channel]"): "there is nothing to compare",
     PLAIN.replace("[channel, none]", "channel"): "line 4: 'sweep.norm' should be a valid list, not 'channel'",
     PLAIN.replace("\n  norm: [channel, none]", " {}"): "line 3: 'sweep' is empty",
     "a: &a [*a]": "an alias in it stands for itself",

@@ -1,0 +1,37 @@
+"""The ablations that come with the project: their plans can be made and begun."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from restore.runs.config import read_ablation
+from restore.runs.estimate import look_ahead
+
+CONFIGS = sorted(Path(__file__).parents[2].joinpath("configs").glob("ablation-*.yaml"))
+
+
+def test_they_are_there() -> None:
+    assert [path.stem.removeprefix("ablation-") for path in CONFIGS] == [
+        f"{name}{form}" for name in ("depth", "normalization", "refinement") for form in ("-quick", "")
+    ]
+
+
+@pytest.mark.parametrize("path", [path for path in CONFIGS if "quick" in path.stem], ids=lambda path: path.stem)
+def test_the_quick_ones_can_be_begun(path: Path) -> None:
+    ablation = read_ablation(path)
+    pictures = {trial.picture for trial in ablation.plan.trials}
+    assert len(ablation.plan.trials) == len(ablation.variants) * len(pictures) <= 100
+    assert len(pictures) >= 6  # enough for a p-value of a comparison of two
+    for trial in {trial.variant: trial for trial in ablation.plan.trials}.values():
+        plan, cost = look_ahead(trial)
+        assert plan.stop == "none"
+        assert cost.flops * plan.iterations < 3e12
+
+
+@pytest.mark.parametrize("path", [path for path in CONFIGS if "quick" not in path.stem], ids=lambda path: path.stem)
+def test_the_long_ones_name_what_exists(path: Path) -> None:
+    ablation = read_ablation(path)
+    assert len(ablation.plan.trials) == len(ablation.variants) * 8
+    look_ahead(ablation.plan.trials[-1])
