@@ -221,7 +221,8 @@ def _ratios(
         bare = _without(settings)
         ratio = refinement_costs(bare, [settings], size=(size, size), rounds=budget.rounds)[1].ratio
         say(f"{key}: a step takes {ratio:.2f} times as long")
-        kept[key] = ratio
+        # What another process has written meanwhile holds for this one too: both must make the same plan.
+        kept = {key: ratio, **kept, **(json.loads(path.read_text()) if path.exists() else {})}
         atomic_write_bytes(path, (json.dumps(kept, indent=2) + "\n").encode(), existing="overwrite")
     return kept
 

@@ -6,6 +6,16 @@ __all__ = ["MODULES"]
 
 MODULES: tuple[str, ...] = (
     "long_memory",
+    "digits",
+    "orthogonality",
+    "modrelu_gradient",
+    "neumann_order",
+    "spectral_normalisation",
+    "momentum_vanishing",
+    "sbo_stability",
+    "limit_cycle_adjoint",
+    "gru_dynamics",
     "rflo_learning",
+    "rflo_sequence",
 )
 """Modules that hold claims, in the order in which they are listed."""
