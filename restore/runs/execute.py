@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ import numpy as np
 from restore import api
 from restore.errors import InputError, OutputError
 from restore.fitting import Observer
-from restore.images import read, read_mask
+from restore.images import Picture, encode, read, read_mask
 from restore.problems.degrade import add_gaussian_noise, apply_mask, random_mask, scratch_mask, text_mask
 from restore.restoration import Restoration
 from restore.runs.claims import Holder
@@ -44,16 +45,17 @@ def carry_out(folder: str, trial: Trial, again: bool = False) -> Record | None:
 
     Raises OutputError where the store cannot be written, KeyboardInterrupt for Ctrl-C.
     """
-    store = Store(folder)
+    store = _store(folder)
     claim = store.claim(trial.id, again=again)
     if claim is None:
         return None
     with claim:
         curves: dict[str, Array] = {}
+        picture: bytes | None = None
         try:
             result = measure(trial)
             figures = {"status": "done", "error": None, **_figures(result), "warnings": result.report["warnings"]}
-            curves = _curves(result)
+            curves, picture = _curves(result), _picture(result)
         except OutputError:
             raise
         except Exception as error:  # whatever befalls one trial must not end the others
@@ -62,7 +64,7 @@ def carry_out(folder: str, trial: Trial, again: bool = False) -> Record | None:
         holder = Holder.this()
         ended = datetime.now(UTC).isoformat(timespec="seconds")
         record = {**trial.columns(), **figures, "ended": ended, "host": holder.host, "process": holder.process}
-        store.keep(record, curves)
+        store.keep(record, curves, picture)
     return record
 
 
@@ -111,6 +113,12 @@ def prepare(source: Source) -> tuple[Array, Array | None, Array | None]:
     return damaged, mask, reference
 
 
+@functools.lru_cache(maxsize=8)
+def _store(folder: str) -> Store:
+    """Return the store, which remembers what it has read, from trial to trial of one process."""
+    return Store(folder)
+
+
 def _damage(true: Array, damage: Damage) -> tuple[Array, Array | None]:
     size = (true.shape[0], true.shape[1])
     if damage.kind == "noise":
@@ -140,6 +148,12 @@ def _figures(result: Restoration) -> dict[str, Any]:
     loss = result.trace.loss[-1] if result.trace.loss else None
     found = {**result.report, "loss": loss if loss is not None and math.isfinite(loss) else None}
     return {name: found[name] for name in FIGURES}
+
+
+def _picture(result: Restoration) -> bytes:
+    """Return the restored picture as a PNG of 8 bits."""
+    pixels = np.moveaxis(np.rint(255 * result.picture.pixels.clip(0, 1)).astype(np.uint8), 0, -1)
+    return encode(Picture.from_array(pixels), "PNG")
 
 
 def _curves(result: Restoration) -> dict[str, Array]:

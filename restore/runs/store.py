@@ -4,6 +4,7 @@ plan.json            what the trials are; a store belongs to one plan
 manifest/runs.jsonl  one line a trial that ended, appended; a line torn by a crash is passed over
 manifest/claims/     which process runs which trial
 curves/<id>.npz      the curves of a trial, written before its line
+pictures/<id>.png     its restored picture in 8 bits, to look at
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from restore.errors import OutputError
 from restore.images.atomic import atomic_write_bytes
@@ -42,6 +43,8 @@ class Store:
         self._manifest = self.folder / "manifest"
         self._records = self._manifest / "runs.jsonl"
         self._lock = self._manifest / "lock"
+        self._known: dict[str, Record] = {}
+        self._read: tuple[int, int] = (0, 0)  # which file, and how far
 
     @classmethod
     def open(cls, folder: str | Path, plan: TrialPlan) -> Store:
@@ -54,7 +57,7 @@ class Store:
             others = store.folder.is_dir() and not store._manifest.is_dir() and any(store.folder.iterdir())
             if others:
                 raise OutputError(f"the folder {str(folder)!r} holds other files: choose another one with -o.")
-            for part in ("manifest/claims", "curves"):
+            for part in ("manifest/claims", "curves", "pictures"):
                 (store.folder / part).mkdir(parents=True, exist_ok=True)
             with locked(store._lock):
                 store._adopt(plan)
@@ -63,15 +66,11 @@ class Store:
     def records(self) -> dict[str, Record]:
         """Return how each trial ended, by its id; of several endings a `done` one counts, else the last."""
         try:
-            lines = self._records.read_bytes().split(b"\n")
+            with self._records.open("rb") as file:
+                self._read_on(file)
         except FileNotFoundError:
             return {}
-        found: dict[str, Record] = {}
-        for line in lines:
-            record = _parse(line)
-            if record is not None and found.get(record["id"], {}).get("status") != "done":
-                found[record["id"]] = record
-        return found
+        return dict(self._known)
 
     def claim(self, trial: str, *, again: bool = False) -> Claim | None:
         """Return the claim on a trial, or None if it has ended or another process runs it.
@@ -86,8 +85,13 @@ class Store:
                 return None
             return take(self._manifest / "claims" / f"{trial}.json", now)
 
-    def keep(self, record: Mapping[str, Any], curves: Mapping[str, np.ndarray[Any, Any]] | None = None) -> None:
-        """Write the curves of a trial and append its line, which is on the disk when this returns.
+    def keep(
+        self,
+        record: Mapping[str, Any],
+        curves: Mapping[str, np.ndarray[Any, Any]] | None = None,
+        picture: bytes | None = None,
+    ) -> None:
+        """Write the curves and the picture (PNG) of a trial and append its line; all is there when this returns.
 
         Raises OutputError when the disk does not take it; the trial then counts as not run.
         """
@@ -97,6 +101,8 @@ class Store:
             buffer = io.BytesIO()
             np.savez(buffer, **curves)  # type: ignore[arg-type]
             atomic_write_bytes(self.curves_path(record["id"]), buffer.getvalue(), existing="overwrite")
+        if picture is not None:
+            atomic_write_bytes(self.picture_path(record["id"]), picture, existing="overwrite")
         line = json.dumps(record, allow_nan=False).encode() + b"\n"
         with _writing(self.folder), locked(self._lock):
             file = os.open(self._records, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
@@ -113,6 +119,24 @@ class Store:
         """Return where the curves of a trial are."""
         return self.folder / "curves" / f"{trial}.npz"
 
+    def picture_path(self, trial: str) -> Path:
+        """Return where the restored picture of a trial is."""
+        return self.folder / "pictures" / f"{trial}.png"
+
+    def _read_on(self, file: BinaryIO) -> None:
+        """Take in the whole lines that were appended since the last look; a plan may have ten thousand."""
+        status = os.fstat(file.fileno())
+        inode, offset = self._read
+        if inode != status.st_ino or offset > status.st_size:  # another file took its place
+            self._known, offset = {}, 0
+        file.seek(offset)
+        whole, newline, rest = file.read().rpartition(b"\n")
+        self._read = (status.st_ino, offset + len(whole) + len(newline))
+        for line in (*whole.split(b"\n"), rest):  # a rest that is whole but for its end counts, and is read again
+            record = _parse(line)
+            if record is not None and self._known.get(record["id"], {}).get("status") != "done":
+                self._known[record["id"]] = record
+
     def _adopt(self, plan: TrialPlan) -> None:
         """Make the store the plan's, or make sure that it is."""
         path = self.folder / "plan.json"
@@ -120,12 +144,17 @@ class Store:
             text = json.dumps(plan.summary(), indent=1, allow_nan=False) + "\n"
             atomic_write_bytes(path, text.encode())
             return
-        kept = json.loads(path.read_text())
-        if kept["id"] == plan.id:
+        try:
+            kept = json.loads(path.read_text())
+            theirs = {trial["id"] for trial in kept["trials"]}
+            same, name = kept["id"] == plan.id, kept["name"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise OutputError(f"{str(path)!r} is no plan of restore's: choose another folder with -o.") from error
+        if same:
             return
-        ours, theirs = ({trial["id"] for trial in trials} for trials in (plan.summary()["trials"], kept["trials"]))
+        ours = {trial.id for trial in plan.trials}
         raise OutputError(
-            f"the folder {str(self.folder)!r} holds the results of another plan, {kept['name']!r}, which lacks "
+            f"the folder {str(self.folder)!r} holds the results of another plan, {name!r}, which lacks "
             f"{len(ours - theirs)} of the {len(ours)} trials of this one and has {len(theirs - ours)} others: choose "
             "another folder with -o, or the settings that it was begun with."
         )
@@ -133,8 +162,10 @@ class Store:
     @staticmethod
     def _torn(file: int) -> bool:
         """Whether the last line lacks its end, because a process was killed or the disk was full."""
-        size = os.fstat(file).st_size
-        return size > 0 and os.pread(file, 1, size - 1) != b"\n"
+        if os.fstat(file).st_size == 0:
+            return False
+        os.lseek(file, -1, os.SEEK_END)
+        return os.read(file, 1) != b"\n"
 
 
 def _parse(line: bytes) -> Record | None:

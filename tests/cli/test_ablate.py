@@ -72,11 +72,11 @@ def test_everything_is_written(command: Call, config: Path, tmp_path: Path) -> N
     assert outcome.status == 0, outcome.stderr
     folder = tmp_path / "plan-results"
     assert {path.name for path in folder.iterdir()} == {
-        *("manifest", "curves", "figures", "plan.json", "environment.json"),
+        *("manifest", "curves", "pictures", "figures", "plan.json", "environment.json"),
         *("results.csv", "results.parquet", "summary.md", "summary.tex"),
     }
     assert {path.name for path in (folder / "figures").iterdir()} == {"differences.png", "psnr.png", "loss.png"}
-    assert len(list((folder / "curves").iterdir())) == TRIALS
+    assert len(list((folder / "curves").iterdir())) == len(list((folder / "pictures").iterdir())) == TRIALS
     table = rows(folder)
     assert [row["norm"] for row in table] == ["channel"] * 4 + ["none"] * 4
     parquet = pyarrow.parquet.read_table(folder / "results.parquet")
@@ -142,6 +142,24 @@ def test_failures_are_listed_and_can_be_retried(
     assert command(*words, "-q", "--retry-failed").status == 0
     assert len(ended(tmp_path / "plan-results")) == TRIALS + 2
     assert {row["status"] for row in rows(tmp_path / "plan-results")} == {"done"}
+
+
+def test_ctrl_c_leaves_what_has_ended(
+    command: Call, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure, folder = execute.measure, tmp_path / "plan-results"
+
+    def interrupted(trial: Trial) -> Restoration:
+        if len(ended(folder)) == 3:
+            raise KeyboardInterrupt
+        return measure(trial)
+
+    monkeypatch.setattr(execute, "measure", interrupted)
+    outcome = command("ablate", config, "-q", "--set", "iterations=2")
+    assert outcome.status == 130
+    assert "interrupted; the same command goes on from here" in outcome.stderr
+    assert len(rows(folder)) == 3
+    assert not list((folder / "manifest" / "claims").iterdir())
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,7 @@ def test_a_trial_is_what_the_api_does(trial: Callable[..., Trial], picture: Path
         assert curves["psnr"].tolist() == result.reference_curve.psnr
         assert curves["iteration"].tolist() == [2]
     assert lines(store) == [record]
+    assert np.array_equal(restore.read(store.picture_path(one.id)).to_array(), result.image)
     assert carry_out(str(store.folder), one) is None
 
 

@@ -136,6 +136,25 @@ def test_another_plan_is_refused(store: Store, trial: Callable[..., Trial], plan
     Store.open(store.folder, plan)
 
 
+def test_a_plan_that_is_none(store: Store, plan: TrialPlan) -> None:
+    for text in ("", "{}", "[1]", '{"trials": 3}'):
+        (store.folder / "plan.json").write_text(text)
+        with pytest.raises(OutputError, match="is no plan"):
+            Store.open(store.folder, plan)
+
+
+def test_what_others_append_is_seen(store: Store) -> None:
+    other = Store(store.folder)
+    for name in "abc":
+        other.keep(record(name))
+        assert name in store.records()
+        store.records().clear()
+    manifest(store).unlink()
+    assert store.records() == {}
+    other.keep(record("d"))
+    assert set(store.records()) == {"d"}
+
+
 def test_a_folder_of_other_files_is_refused(tmp_path: Path, plan: TrialPlan) -> None:
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(OutputError, match="holds other files"):
