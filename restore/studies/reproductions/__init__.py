@@ -5,6 +5,10 @@ from __future__ import annotations
 __all__ = ["MODULES"]
 
 MODULES: tuple[str, ...] = (
+    "channel_norm_linear",
+    "channel_norm_gradients",
+    "channel_norm_generators",
+    "channel_norm_priors",
     "long_memory",
     "digits",
     "orthogonality",
