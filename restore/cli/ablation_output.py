@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 
 import numpy as np
@@ -10,15 +11,12 @@ from restore.errors import UsageError
 from restore.images.atomic import atomic_write_bytes
 from restore.report.ablation import METRIC_NAMES, summary_markdown, summary_tex
 from restore.report.ablation_figures import Curve, draw_curves, draw_differences
-from restore.runs.ablation import Ablation, label_of
+from restore.runs.ablation import CONTROL, Ablation
 from restore.runs.results import table, to_csv, to_parquet
 from restore.runs.store import Store
 from restore.studies.ablation import Findings, find
 
 __all__ = ["write_results"]
-
-MOST_CURVES = 8
-"""Curves beyond which a drawing says nothing: then it shows the values of the first factor."""
 
 
 def write_results(store: Store, ablation: Ablation) -> list[str]:
@@ -61,15 +59,19 @@ def _drawings(store: Store, ablation: Ablation, found: Findings) -> dict[str, by
     return drawn
 
 
-def _curves(store: Store, ablation: Ablation, name: str) -> dict[str, list[Curve]]:
-    """Return the curves of all trials that were done, by variant, or by the first factor's values if there are many."""
+def _curves(store: Store, ablation: Ablation, name: str) -> dict[str, dict[str, list[Curve]]]:
+    """Return the curves of all trials that were done, by the values of each factor; controls are in every panel."""
     done = {one for one, record in store.records().items() if record["status"] == "done"}
-    factor = next(iter(ablation.factors)) if len(ablation.variants) > MOST_CURVES else None
-    found: dict[str, list[Curve]] = defaultdict(list)
+    found: dict[str, dict[str, list[Curve]]] = {factor: defaultdict(list) for factor in ablation.factors}
     for trial in ablation.plan.trials:
         if trial.id not in done:
             continue
-        label = trial.variant if factor is None else label_of(factor, trial.factors[factor])
         with np.load(store.curves_path(trial.id)) as kept:
-            found[label].append((kept["iteration"].tolist(), kept[name].tolist()))
+            curve = kept["iteration"].tolist(), kept[name].tolist()
+        for factor, value in trial.factors.items():
+            found[factor][trial.variant if value == CONTROL else _text(value)].append(curve)
     return found
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

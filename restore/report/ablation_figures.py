@@ -44,27 +44,33 @@ def draw_differences(found: Findings) -> bytes:
     return _png(figure)
 
 
-def draw_curves(curves: Mapping[str, Sequence[Curve]], ylabel: str, *, logarithmic: bool = False) -> bytes | None:
-    """Return a PNG of one mean curve for each name, or None if there is no curve; all are drawn over the steps.
+def draw_curves(
+    panels: Mapping[str, Mapping[str, Sequence[Curve]]], ylabel: str, *, logarithmic: bool = False
+) -> bytes | None:
+    """Return a PNG with a panel for each title and in it a mean curve for each name, or None if there is no curve.
 
     Args:
-        curves: those of the trials that each mean is of; it ends where the first of them ends.
+        panels: the curves of the trials that each mean is of; it ends where the first of them ends.
 
     Raises UsageError where matplotlib is not installed.
     """
     require_matplotlib()
     from matplotlib.figure import Figure
 
-    means = {name: mean for name, several in curves.items() if (mean := _mean(several)) is not None}
-    if not means:
+    drawn = {title: _means(named) for title, named in panels.items()}
+    drawn = {title: means for title, means in drawn.items() if means}
+    if not drawn:
         return None
-    figure = Figure(figsize=(8.0, 4.5), dpi=150, layout="constrained")
-    axes = figure.add_subplot()
-    for name, (steps, values) in means.items():
-        axes.plot(steps, values, linewidth=1.4, label=name)
-    axes.set(xlabel="step", ylabel=ylabel, yscale="log" if logarithmic else "linear")
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8, frameon=False)
+    figure = Figure(figsize=(1.0 + 4.5 * len(drawn), 4.0), dpi=150, layout="constrained")
+    axes = figure.subplots(1, len(drawn), sharey=True, squeeze=False)[0]
+    for panel, (title, means) in zip(axes, drawn.items(), strict=True):
+        for name, (steps, values) in means.items():
+            panel.plot(steps, values, linewidth=1.4, label=name)
+        panel.set_title(title, loc="left", fontsize=9)
+        panel.set(xlabel="step", yscale="log" if logarithmic else "linear")
+        panel.grid(alpha=0.3)
+        panel.legend(fontsize=8, frameon=False)
+    axes[0].set_ylabel(ylabel)
     return _png(figure)
 
 
@@ -81,6 +87,10 @@ def _draw_group(axes: Any, comparisons: Iterable[Comparison]) -> None:
     axes.axvline(0, color=ZERO, linewidth=0.8)
     axes.set_yticks(range(len(labels)), labels, fontsize=8)
     axes.set_ylim(len(labels) - 0.5, -0.5)
+
+
+def _means(named: Mapping[str, Sequence[Curve]]) -> dict[str, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
+    return {name: mean for name, several in named.items() if (mean := _mean(several)) is not None}
 
 
 def _mean(curves: Sequence[Curve]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None:

@@ -81,10 +81,10 @@ def test_drawings_are_pictures(found: Findings) -> None:
     differences = np.asarray(Image.open(io.BytesIO(draw_differences(found))).convert("RGB"))
     assert differences.std() > 5
     curves = {"a": [([10, 20], [1.0, 2.0]), ([10, 20, 30], [3.0, 4.0, 5.0])], "b": [([], [])]}
-    drawn = draw_curves(curves, "dB", logarithmic=True)
+    drawn = draw_curves({"norm": curves, "init": {"c": []}}, "dB", logarithmic=True)
     assert drawn is not None
     assert np.asarray(Image.open(io.BytesIO(drawn)).convert("RGB")).std() > 5
-    assert draw_curves({"b": [([], [])]}, "dB") is None
+    assert draw_curves({"norm": {"b": [([], [])]}}, "dB") is None
 
 
 def test_drawing_is_an_extra(found: Findings, monkeypatch: pytest.MonkeyPatch) -> None:

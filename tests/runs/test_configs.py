@@ -5,11 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from restore.runs.config import read_ablation
 from restore.runs.estimate import look_ahead
 
 CONFIGS = sorted(Path(__file__).parents[2].joinpath("configs").glob("ablation-*.yaml"))
+
+
+def test_the_one_in_the_documentation_is_one(tmp_path: Path) -> None:
+    document = Path(__file__).parents[2] / "docs" / "ablations.md"
+    (tmp_path / "example.yaml").write_text(document.read_text().split("```yaml\n")[1].split("```")[0])
+    for name in ("camera", "astronaut"):
+        Image.new("L", (256, 200), len(name)).save(tmp_path / f"{name}.png")
+    ablation = read_ablation(tmp_path / "example.yaml")
+    assert ablation.variants[0] == "published"
+    assert ablation.baseline == "adam, norm=none, network.channels=[16, 32]"
+    assert len(ablation.plan.trials) == (1 + 2 * 2 * 2) * 2 * 2 * 2
 
 
 def test_they_are_there() -> None:
