@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from restore.errors import OutputError, UsageError
+from restore.errors import OutputError, UsageError, unknown_name
 
 if TYPE_CHECKING:
     from restore.studies.claims import Claim, Result
@@ -37,6 +37,7 @@ def reproduce(
     """
     import torch
 
+    from restore.cells import CELLS
     from restore.studies.claims import Conditions, all_claims, choose
     from restore.studies.claims import reproduce as measure
 
@@ -46,6 +47,9 @@ def reproduce(
     claims = choose(names)
     if cell and not any(claim.takes_cells for claim in claims):
         raise UsageError(f"--cell {cell[0]} does not apply to {', '.join(names)}: leave it out.")
+    for name in cell or ():
+        if name not in CELLS:
+            raise unknown_name("cell", name, CELLS)
     if threads is not None:
         torch.set_num_threads(threads)
     folder = None if output is None else _folder(output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ import torch
 
 from restore.cells import SequenceModel, make_cell, project_
 from restore.cells.parameter_groups import parameter_groups
+from restore.errors import InputError
 from restore.images import atomic_write_bytes
 from restore.studies.sequence_tasks import Task
 
@@ -90,6 +92,8 @@ def learn(
         most: steps after which it ends.
         state: a file to keep the training in, and to go on from where it is there.
         say: told of progress once a minute.
+
+    Raises InputError where the file at `state` is something else.
     """
     generator = torch.Generator().manual_seed(recipe.seed)
     cell = make_cell(recipe.cell, recipe.size, generator=generator, **recipe.options)
@@ -147,10 +151,15 @@ def _save(
 def _load(
     path: Path, model: SequenceModel, optimizer: torch.optim.Optimizer, generator: torch.Generator, learned: Learned
 ) -> None:
-    kept = torch.load(path, weights_only=True)
-    model.load_state_dict(kept["model"])
-    optimizer.load_state_dict(kept["optimizer"])
-    generator.set_state(kept["generator"])
-    learned.losses = kept["losses"].tolist()
-    learned.seconds = kept["seconds"]
-    learned.solved = kept["solved"]
+    try:
+        kept = torch.load(path, weights_only=True)
+        model.load_state_dict(kept["model"])
+        optimizer.load_state_dict(kept["optimizer"])
+        generator.set_state(kept["generator"])
+        learned.losses = kept["losses"].tolist()
+        learned.seconds = kept["seconds"]
+        learned.solved = kept["solved"]
+    except (KeyError, TypeError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise InputError(
+            f"{str(path)!r} is not a state of this training: remove it, or choose another folder."
+        ) from error

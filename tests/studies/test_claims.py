@@ -170,6 +170,8 @@ def test_the_command_lists_and_refuses() -> None:
     assert unknown.returncode == 2 and "did you mean 'copying'" in unknown.stderr and "Traceback" not in unknown.stderr
     needless = _run("rflo-learning", "--cell", "gru")
     assert needless.returncode == 2 and "does not apply" in needless.stderr
+    cell = _run("digits", "--quick", "--cell", "scorn")
+    assert cell.returncode == 2 and "did you mean 'scornn'" in cell.stderr and "Traceback" not in cell.stderr
 
 
 def test_the_command_measures_writes_and_tells_by_its_exit_status(tmp_path: Path) -> None:

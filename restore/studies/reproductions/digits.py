@@ -62,7 +62,8 @@ def measure(conditions: Conditions) -> Outcome:
     for name in dict.fromkeys(names):
         size, rate = (64, 3e-3) if conditions.quick else (170, 1e-3)
         recipe = Recipe(name, size, rate=rate, seed=conditions.seed)
-        state = None if conditions.folder is None else conditions.folder / f"digits-{name}-{conditions.quick}.pt"
+        form = "quick" if conditions.quick else "full"
+        state = None if conditions.folder is None else conditions.folder / f"digits-{name}-{form}-{conditions.seed}.pt"
         cap = conditions.cap if name == names[0] else min(conditions.cap, learned[names[0]].seconds)
         learned[name] = learn(task, recipe, threshold=GOAL, cap=cap, state=state, say=conditions.say)
     main = learned[names[0]]

@@ -9,10 +9,10 @@ import torch
 
 from restore.cells.ctgru import CTGRU
 from restore.cells.dynamics import set_parameters_
-from restore.studies.claims import Claim, Conditions, Outcome, Verdict
-from restore.studies.dynamics import analyse
+from restore.studies.claims import Claim, Conditions, Curve, Outcome, Verdict
+from restore.studies.dynamics import Analysis, analyse
 
-__all__ = ["CLAIMS", "census"]
+__all__ = ["CLAIMS", "analysed", "census"]
 
 BISTABLE: dict[str, Any] = {
     "U_r": [[-3.536, -5.208], [-1.853, -0.967]],
@@ -37,12 +37,16 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
 """Parameters of two-dimensional cells, and what they were worked out to have."""
 
 
-def census(parameters: dict[str, Any]) -> tuple[dict[str, int], float]:
-    """Return the numbers of stable points, saddles, unstable points and stable cycles, and the least |eigenvalue|."""
+def analysed(parameters: dict[str, Any]) -> Analysis:
+    """Return the analysis of a cell with these parameters, all others 0."""
     cell = CTGRU(2, dtype=torch.float64)
     zero = {name: torch.zeros_like(parameter) for name, parameter in cell.named_parameters()}
     set_parameters_(cell, {**{name: value.tolist() for name, value in zero.items()}, **parameters})
-    found = analyse(cell, exponent_steps=50)
+    return analyse(cell, exponent_steps=50)
+
+
+def census(found: Analysis) -> tuple[dict[str, int], float]:
+    """Return the numbers of stable points, saddles, unstable points and stable cycles, and the least |eigenvalue|."""
     kinds = [point.kind for point in found.fixed_points]
     counts = {
         "stable": sum(kind.startswith("stable") for kind in kinds),
@@ -55,7 +59,8 @@ def census(parameters: dict[str, Any]) -> tuple[dict[str, int], float]:
 
 def measure(conditions: Conditions) -> Outcome:
     """Take the census of every parameter set."""
-    found = {name: census(parameters) for name, (parameters, _) in CASES.items()}
+    analyses = {name: analysed(parameters) for name, (parameters, _) in CASES.items()}
+    found = {name: census(analysis) for name, analysis in analyses.items()}
     right = all(counts == CASES[name][1] for name, (counts, _) in found.items())
     isolated = min(least for _, least in found.values())
     return Outcome(
@@ -63,6 +68,12 @@ def measure(conditions: Conditions) -> Outcome:
         threshold="the numbers of fixed points and cycles are those worked out; no eigenvalue of a fixed point is 0, "
         "so that none belongs to a continuous attractor",
         verdict=Verdict.met if right and isolated > 1e-3 else Verdict.not_reproduced,
+        curves=[
+            Curve(name, cycle.orbit[:, 0].tolist(), cycle.orbit[:, 1].tolist())
+            for name, analysis in analyses.items()
+            for cycle in analysis.cycles
+        ],
+        axes=("h_1", "h_2"),
     )
 
 

@@ -81,6 +81,10 @@ def measure(name: str, conditions: Conditions) -> Outcome:
         conditions.say(f"{name}, {cell}: {_words(learned[cell])}")
     judged = [cell for cell in cells if cell in ORTHOGONAL] or list(cells)
     met = all(learned[cell].solved for cell in judged)
+    goals = f"mean loss of {WINDOW} steps below {goal:.4g} for {', '.join(judged)}, each within its cap"
+    if name == "copying" and not conditions.quick and CONTROL not in judged:
+        met = met and not learned[CONTROL].solved
+        goals += f"; not for {CONTROL}"
     measured: dict[str, Any] = {"length": QUICK if conditions.quick else FULL, "baseline": task.baseline}
     for cell, result in learned.items():
         measured[cell] = {
@@ -97,7 +101,7 @@ def measure(name: str, conditions: Conditions) -> Outcome:
     ]
     return Outcome(
         measured=measured,
-        threshold=f"mean loss of {WINDOW} steps below {goal:.4g} for {', '.join(judged)}, each within its cap",
+        threshold=goals,
         verdict=Verdict.met if met else Verdict.not_reproduced,
         curves=[*(_curve(cell, result) for cell, result in learned.items()), *limits],
         axes=("step", "cross-entropy" if name == "copying" else "squared error"),

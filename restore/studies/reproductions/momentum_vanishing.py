@@ -11,22 +11,26 @@ from restore.cells.draws import orthogonal
 from restore.cells.momentum import MomentumRNN
 from restore.studies.claims import Claim, Conditions, Curve, Outcome, Verdict
 
-__all__ = ["CLAIMS", "adjoints"]
+__all__ = ["CLAIMS", "adjoints", "decades"]
 
 SIZE, STEPS = 64, 100
 CASES = {"without momentum": (0.0, 1.0), "momentum 0.6": (0.6, 0.6), "momentum 0.9": (0.9, 0.1)}
 """mu and s; the second one is published for MNIST, the third is the default of the released code."""
 
-WHY = (
-    "v_t = mu v_{t-1} + s W x_t is driven by the input alone, so h_t = tanh(U h_{t-1} + b + v_t) has the Jacobian "
-    "dh_t/dh_{t-1} = S U, S = diag(1 - h_t^2), of a network without momentum: the gradient's way back through the "
-    "hidden state only changes by how far tanh saturates. What is added is a second way, from an input through v, that "
-    "shrinks by mu < 1 in every step whatever U is: a window on the input, 0.6^100 = 6.5e-23, 0.9^100 = 2.7e-5."
+NOTE = (
+    "The state is (h, v); its Jacobian [[S U, mu S], [0, mu I]], S = diag(1 - h_t^2), has the eigenvalues of S U and "
+    "mu, so what reaches the inputs decays as the larger of |S U| and mu, to the power of t. It is eased where mu is "
+    "larger than the contraction of S U and nowhere else, here with 0.9 and not with 0.6, and never by more than mu^t: "
+    "a window on the input. The way back through h with v held, from which U learns, has the Jacobian S U of a network "
+    "without momentum and shrinks as fast."
 )
 
 
 def adjoints(momentum: float, step_size: float, seed: int) -> tuple[list[float], list[float]]:
-    """Return |dL/dh_t| and |dL/dv_t|, t = 1..T, for L = <w, h_T>, of a cell with an orthogonal U of gain 0.9."""
+    """Return |dL/dh_t|, v held, and |dL/dx_t| over s, t = 1..T, for L = <w, h_T> and an orthogonal U of gain 0.9.
+
+    dL/dx_t = s dL/dv_t, the drives x being what the input map returns.
+    """
     generator = torch.Generator().manual_seed(seed)
     cell = MomentumRNN(SIZE, momentum=momentum, step_size=step_size, dtype=torch.float64)
     with torch.no_grad():
@@ -43,33 +47,39 @@ def adjoints(momentum: float, step_size: float, seed: int) -> tuple[list[float],
 
 
 def measure(conditions: Conditions) -> Outcome:
-    """Compare how far the gradient shrinks on its way back through the hidden state, with and without momentum."""
+    """Compare how far the gradient shrinks on its way back to the inputs, with and without momentum."""
     norms = {name: adjoints(*case, conditions.seed) for name, case in CASES.items()}
-    through_h = {name: math.log10(hidden[0] / hidden[-1]) for name, (hidden, _) in norms.items()}
-    through_v = {name: math.log10(velocity[0] / velocity[-1]) for name, (_, velocity) in norms.items()}
-    plain = through_h["without momentum"]
-    rescued = any(value > plain / 2 for value in through_h.values())
+    through_h = {name: decades(hidden) for name, (hidden, _) in norms.items()}
+    to_inputs = {name: decades(velocity) for name, (_, velocity) in norms.items()}
+    plain = to_inputs["without momentum"]
+    eased = min(to_inputs.values()) < plain / 2
     return Outcome(
-        measured={"decades_through_h": through_h, "decades_through_v": through_v},
-        threshold="with momentum the gradient through h shrinks by less than half as many decades as without",
-        verdict=Verdict.met if rescued else Verdict.refuted,
+        measured={"decades_lost_to_inputs": to_inputs, "decades_lost_through_h": through_h},
+        threshold=f"with one of these mu the gradient that reaches the inputs loses fewer than half of the {plain:.3g} "
+        f"decades that it loses in {STEPS} steps without",
+        verdict=Verdict.met if eased else Verdict.not_reproduced,
         curves=[
-            *(Curve(f"{name}, dL/dh_t", range(1, STEPS + 1), hidden) for name, (hidden, _) in norms.items()),
-            *(Curve(f"{name}, dL/dv_t", range(1, STEPS + 1), v, dashed=True) for name, (_, v) in norms.items()),
+            *(Curve(f"{name}, dL/dv_t", range(1, STEPS + 1), v) for name, (_, v) in norms.items()),
+            *(Curve(f"{name}, dL/dh_t", range(1, STEPS + 1), h, dashed=True) for name, (h, _) in norms.items()),
         ],
         axes=("t", "norm"),
         scales=("linear", "log"),
-        note="" if rescued else WHY,
+        note=NOTE,
     )
+
+
+def decades(norms: list[float]) -> float:
+    """Return by how many powers of ten the first of the norms is below the last."""
+    return math.log10(norms[-1] / norms[0])
 
 
 CLAIMS = (
     Claim(
         name="momentum-vanishing",
-        text="Momentum in the hidden state alleviates the vanishing gradient of a recurrent network.",
+        text="Momentum alleviates the vanishing gradient of a recurrent network.",
         source="arXiv:2006.06919",
         published=None,
-        expected=Verdict.refuted,
+        expected=Verdict.met,
         measure=measure,
     ),
 )
