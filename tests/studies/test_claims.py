@@ -35,6 +35,12 @@ def test_every_claim_says_what_and_where() -> None:
     assert choose(["all"]) == claims
 
 
+def test_every_claim_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "claims.md").read_text()
+    missing = [claim.name for claim in all_claims() if claim.name not in page]
+    assert not missing
+
+
 def test_an_unknown_claim_offers_the_nearest() -> None:
     with pytest.raises(UsageError, match="did you mean 'copying'"):
         choose(["copyin"])
