@@ -53,6 +53,7 @@ def figures(
     report: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "command": command,
+        "arguments": None,
         "input": None if picture.path is None else str(picture.path),
         "output": None,
         "size": [picture.width, picture.height],
@@ -98,6 +99,7 @@ def figures(
     if report["peak_memory_mb"] is None:
         reasons["peak_memory_mb"] = "this platform does not tell"
     reasons["output"] = "not written yet"
+    reasons["arguments"] = "called from Python"
     if picture.path is None:
         reasons["input"] = "came as an array or from standard input"
     return _finite(report)

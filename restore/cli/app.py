@@ -14,6 +14,8 @@ from restore.cli.degrade import degrade
 from restore.cli.denoise import denoise
 from restore.cli.doctor import doctor
 from restore.cli.inpaint import inpaint
+from restore.cli.paging import WithReport
+from restore.cli.report import report
 from restore.cli.reproduce import reproduce
 from restore.errors import RestoreError
 
@@ -27,12 +29,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Repair one damaged image from that image alone: no training set, no pretrained weights.",
 )
-app.command()(denoise)
-app.command()(inpaint)
+app.command(cls=WithReport)(denoise)
+app.command(cls=WithReport)(inpaint)
 app.command()(degrade)
 app.command()(ablate)
 app.command()(doctor)
 app.command()(reproduce)
+app.command()(report)
 app.add_typer(cells, name="cells")
 app.add_typer(bench, name="bench")
 

@@ -16,11 +16,13 @@ from restore import api
 from restore.cli.allocator import keep_freed_memory
 from restore.cli.diagnosis import print_diagnosis
 from restore.cli.options import Shared
+from restore.cli.paging import report_path
 from restore.cli.progress import Progress
 from restore.errors import FitError, InputError, OutputError, UsageError
 from restore.fitting.forecast import forecast
 from restore.images import (
     Picture,
+    atomic_write_bytes,
     check_output,
     check_target,
     default_output,
@@ -30,6 +32,8 @@ from restore.images import (
     read_pages_bytes,
 )
 from restore.problems.problem import Problem
+from restore.report.page import Pair, run_page
+from restore.report.phase import require_matplotlib
 from restore.restoration import (
     Restoration,
     curves_path,
@@ -78,6 +82,10 @@ def _run(job: Job) -> None:
         torch.set_num_threads(job.options.threads)
     pages = _read(job.image)
     target = _target(job, pages)
+    html = None if target is None else report_path(job.options.report, target)
+    if html is not None:
+        require_matplotlib()
+        check_target(html, existing=job.options.existing.value)
     if not job.inpaints:
         for page in pages:
             api.check_finite(page)
@@ -93,6 +101,8 @@ def _run(job: Job) -> None:
     if interrupted and len(results) < len(pages):
         raise KeyboardInterrupt
     report = {**_joined([result.report for result in results]), "seconds": round(time.perf_counter() - began, 3)}
+    report |= {"arguments": sys.argv[1:]}
+    report["null_reasons"].pop("arguments", None)
     if target is not None and job.inpaints and format_of(target).lossy:
         report["warnings"].append("JPEG is lossy: known pixels cannot come back exactly; write PNG for that.")
     pictures = [result.picture for result in results]
@@ -102,9 +112,12 @@ def _run(job: Job) -> None:
     else:
         report = written_to(target, report)
         save_pages(pictures, report, target, existing=job.options.existing.value)
+        curves = _joined_curves([result.curves() for result in results])
         if job.options.curves:
-            curves = _joined_curves([result.curves() for result in results])
             save_curves(curves, target, existing=job.options.existing.value)
+        if html is not None:
+            pairs = [Pair(before.pixels, after.pixels) for before, after in zip(pages, pictures, strict=False)]
+            atomic_write_bytes(html, run_page(report, curves, pairs).encode(), existing=job.options.existing.value)
     if job.options.as_json:
         typer.echo(to_json(report), nl=False)
     if not job.options.quiet:
@@ -169,8 +182,10 @@ def _target(job: Job, pages: Sequence[Picture]) -> Path | None:
     Raises OutputError when it cannot, UsageError when standard output is asked to carry two things.
     """
     if job.options.output == "-":
-        if job.options.curves:
-            raise UsageError("--curves writes a file beside the picture, and -o - writes none: name a file with -o.")
+        if job.options.curves or job.options.report is not None:
+            raise UsageError(
+                "--curves and --report write beside the picture, which -o - does not: name a file with -o."
+            )
         if job.options.as_json:
             raise UsageError("--json and -o - both want standard output: write the picture to a file, or drop --json.")
         return None

@@ -136,6 +136,16 @@ Curves: TypeAlias = Annotated[
     bool, typer.Option("--curves", help="Write the curves of the run beside it, .npz.", rich_help_panel=DIAGNOSTICS)
 ]
 
+Report: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--report",
+        metavar="[FILE.html]",
+        help="Write a page of the run; default <output>.html.",
+        rich_help_panel=DIAGNOSTICS,
+    ),
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Shared:
@@ -165,6 +175,7 @@ class Shared:
     health: Health = False
     baseline: Baseline = None
     curves: Curves = False
+    report: Report = None
     existing: ExistingOption = Existing.error
     as_json: Json = False
     quiet: Quiet = False
