@@ -190,7 +190,11 @@ def _run(
     comparison: dict[str, Any] | None = None
     sides: dict[str, Side] = {}
     if watch.baseline is not None and fitted.stop_reason != "interrupted":
-        comparison, sides = compare_with_baseline(watch.baseline, problem, plan, true_image, watch.say)
+        try:
+            comparison, sides = compare_with_baseline(watch.baseline, problem, plan, true_image, watch.say)
+        except KeyboardInterrupt:  # the restoration is done, and is not to be lost with the comparison
+            warnings.append("the comparison with the baseline was interrupted, and is left out.")
+            report["warnings"].append(warnings[-1])
     record = None if recorder is None else recorder.record
     diagnosed = diagnostics(record, fitted, comparison)
     scores = against_reference(problem.measurement[0].numpy(), restored.quantised(), truth, hole)

@@ -110,11 +110,12 @@ class HealthRecorder:
         self._flow: _Flow | None = None
         self._before: dict[str, Tensor] = {}
         self._smooth = math.inf
+        self._due = 0
 
     def attach(self, training: Training) -> None:
         """Look at the network of this training; called by the fit before the first step."""
         self._network = training.prior
-        self._arm()
+        self._arm(1)
 
     def __call__(self, step: Step) -> None:
         """Take note of the step, and look into the network every K steps."""
@@ -125,14 +126,18 @@ class HealthRecorder:
         else:
             record.spikes += step.loss > SPIKE * self._smooth
             self._smooth = step.loss if math.isinf(self._smooth) else 0.95 * self._smooth + 0.05 * step.loss
+        missed = False
         if self._hooks:
-            self._look(step.iteration)
+            missed = step.iteration != self._due  # the fit was set back: what the hooks saw belongs to no step
+            if not missed:
+                self._look(step.iteration)
             self._disarm()
-        if step.iteration % self._every == 0:
-            self._arm()
+        if missed or step.iteration % self._every == 0:
+            self._arm(step.iteration + 1)
 
-    def _arm(self) -> None:
-        """Hang the hooks for the next step."""
+    def _arm(self, due: int) -> None:
+        """Hang the hooks for the step `due`."""
+        self._due = due
         assert self._network is not None, "attach the recorder to a training first"
         self._flow = _Flow()
         self._layers = {}

@@ -44,11 +44,12 @@ def gradient_health(record: HealthRecord, rewinds: int = 0, every: int = EVERY) 
         rewinds: how often the fit was set back.
         every: steps between two looks.
     """
-    if not record.iteration:
-        return {"verdict": None, "reasons": ["the fit ended before the first look"], "every": every, "looks": 0}
-    scaled = record.scaled_norm
+    looks = _telling(record)
+    if not looks:
+        return {"verdict": None, "reasons": ["the fit ended before a look that tells"], "every": every, "looks": 0}
+    scaled = record.scaled_norm[looks]
     path = [statistics.median(column) for column in scaled.T.tolist()]
-    updates = np.median(np.asarray(record.update_ratio), axis=0)
+    updates = np.median(np.asarray(record.update_ratio)[looks], axis=0)
     dead = np.asarray(record.dead_fraction)[-1]
     recurrent = _recurrence(record)
     verdict, reasons = _judge(record, path, float(updates.min()), float(dead.max()), rewinds, recurrent)
@@ -56,11 +57,11 @@ def gradient_health(record: HealthRecord, rewinds: int = 0, every: int = EVERY) 
         "verdict": str(verdict),
         "reasons": reasons,
         "every": every,
-        "looks": len(record.iteration),
+        "looks": len(looks),
         "layers": record.layers,
         "depth_ratio": end_to_end_ratio(path),
         "scaled_norms": path,
-        "gradient_norms": np.median(np.asarray(record.gradient_norm), axis=0).tolist(),
+        "gradient_norms": np.median(np.asarray(record.gradient_norm)[looks], axis=0).tolist(),
         "update_ratios": updates.tolist(),
         "dead_fractions": dead.tolist(),
         "global_norm": {"first": record.global_norm[0], "last": record.global_norm[-1]},
@@ -73,12 +74,15 @@ def gradient_health(record: HealthRecord, rewinds: int = 0, every: int = EVERY) 
     }
 
 
+def _telling(record: HealthRecord) -> list[int]:
+    """Return the looks that tell of the gradients: with a refinement, those after its gain has left 0."""
+    return [at for at in range(len(record.iteration)) if not record.recurrent_norm or any(record.recurrent_norm[at])]
+
+
 def _recurrence(record: HealthRecord) -> dict[str, Any] | None:
     if not record.recurrent_norm:
         return None
-    # Before the gain of a refinement leaves 0 nothing flows back through the cell.
-    flowing = [norms for norms in record.recurrent_norm if any(norms)] or record.recurrent_norm
-    norms = np.median(np.asarray(flowing), axis=0).tolist()
+    norms = np.median(np.asarray(record.recurrent_norm)[_telling(record)], axis=0).tolist()
     error = record.orthogonality_error[-1] if record.orthogonality_error else None
     return {"verdict": str(verdict_of_path(norms)), "gradient_norms": norms, "orthogonality_error": error}
 

@@ -19,7 +19,7 @@ from restore.report.pictures import Pixels, data_uri, difference, picture_uri
 
 __all__ = ["Pair", "ablation_page", "claims_page", "run_page"]
 
-LONG = ("gradient_health", "baseline", "pages", "arguments")
+LONG = ("gradient_health", "baseline", "pages", "arguments", "null_reasons")
 """Entries of a report that a table cannot hold; the page shows them in other ways."""
 
 THUMBNAIL = 96
@@ -62,9 +62,7 @@ def run_page(report: Mapping[str, Any], curves: Mapping[str, np.ndarray[Any, Any
         pages=shown,
         charts=charts,
         again=_again(report),
-        rows=[
-            (key, _text(value)) for key, value in report.items() if key not in ("gradient_health", "baseline", "pages")
-        ],
+        rows=[(key, _text(value)) for key, value in report.items() if key not in LONG and value is not None],
     )
 
 
@@ -81,7 +79,10 @@ def ablation_page(folder: Path) -> str:
     columns = list(rows[0]) if rows else ["id"]
     pictures = len(rows) <= MOST_THUMBNAILS
     trials = [
-        [*([_thumbnail(folder, row)] if pictures else []), *({"text": row[name], "picture": ""} for name in columns)]
+        [
+            *([_thumbnail(folder, row)] if pictures else []),
+            *({"text": _short(row[name]), "picture": ""} for name in columns),
+        ]
         for row in rows
     ]
     figures = sorted((folder / "figures").glob("*.png")) if (folder / "figures").is_dir() else []
@@ -129,6 +130,14 @@ def _thumbnail(folder: Path, row: Mapping[str, str]) -> dict[str, str]:
     with Image.open(path) as picture:
         small = (np.asarray(picture.convert("RGB")) / 255).astype(np.float32)
     return {"text": "", "picture": picture_uri(np.moveaxis(small, -1, 0), THUMBNAIL)}
+
+
+def _short(text: str) -> str:
+    """Return a number with more digits than a reader wants to six of them, anything else as it is."""
+    try:
+        return f"{float(text):.6g}" if len(text) > 8 else text
+    except ValueError:
+        return text
 
 
 def _again(report: Mapping[str, Any]) -> str:

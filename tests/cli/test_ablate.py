@@ -201,14 +201,14 @@ def test_without_what_is_optional(process: Call, config: Path, tmp_path: Path) -
 
 
 def start(config: Path, folder: Path) -> subprocess.Popen[bytes]:
-    words = [sys.executable, "-m", "restore", "ablate", str(config), "-o", str(folder), "-q"]
+    words = [sys.executable, "-m", "restore", "ablate", str(config), "-o", str(folder), "-q", "--threads", "1"]
     return subprocess.Popen(words, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
 
 
 def test_kill_9_and_the_same_command_again(command: Call, config: Path, tmp_path: Path) -> None:
     config.write_text(CONFIG % 40)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert command("ablate", config, "-o", whole, "-q").status == 0
+    assert command("ablate", config, "-o", whole, "-q", "--threads", "1").status == 0
     process = start(config, killed)
     while len(ended(killed)) < 3 and process.poll() is None:
         time.sleep(0.01)

@@ -122,3 +122,17 @@ def test_a_result_carries_its_comparison_and_its_curves(noisy_scene: torch.Tenso
     curves = result.curves()
     assert {"loss", "health_gradient_norm", "baseline_bias_loss", "baseline_normalized_loss"} <= set(curves)
     assert curves["baseline_none_loss"].shape == (3,)
+
+
+def test_an_interrupted_comparison_keeps_the_restoration(
+    noisy_scene: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(baseline, "fit_side", interrupted)
+    picture = noisy_scene.permute(1, 2, 0).numpy()
+    result = restore.denoise(picture, baseline="unnormalized", sigma=25, **SETTINGS)
+    assert np.array_equal(result.image, restore.denoise(picture, sigma=25, **SETTINGS).image)
+    assert result.report["baseline"] is None
+    assert any("was interrupted" in warning for warning in result.report["warnings"])

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from restore.fitting import Training, fit, make_plan
+from restore.fitting.rescue import Rescue
 from restore.health import HealthRecorder
 from restore.problems.problem import Problem, denoising
 from restore.settings import FitSettings, Plan
@@ -157,3 +158,17 @@ def test_dead_units_are_those_that_do_not_vary(problem: Problem) -> None:
     assert step is not None
     recorder(step)
     assert recorder.record.dead_fraction[0][0] == pytest.approx(3 / 8)
+
+
+@pytest.mark.parametrize("cell", ["none", "gru"])
+def test_a_look_at_a_step_that_is_set_back_is_put_off(
+    cell: str, problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = iter(range(1, 100))
+    monkeypatch.setattr(Rescue, "trouble", lambda self, loss: "made up" if next(calls) == 5 else None)
+    recorder = HealthRecorder(4)
+    fit(problem, _plan(problem, cell=cell, refine_steps=3 if cell != "none" else None, iterations=14), [recorder])
+    record = recorder.record
+    assert record.iteration == [1, 7, 9, 13]  # step 5 was set back, step 6 began with its hooks
+    assert all(len(row) == 3 for row in record.recurrent_norm)
+    assert record.arrays()["health_update_ratio"].shape == (4, len(record.layers))

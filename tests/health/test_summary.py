@@ -115,7 +115,7 @@ def _record(**values: Any) -> HealthRecord:
         ({"gradient_norm": [[1e-4, 1.0]]}, 0, "vanishing"),
         ({"gradient_norm": [[1e-4, 1.0]], "weight_norm": [[1e4, 1.0]]}, 0, "healthy"),  # what a normalisation does
         ({"update_ratio": [[1e-9, 1e-3]]}, 0, "vanishing"),
-        ({"recurrent_norm": [[0.0, 0.0], [1e-6, 1.0]]}, 0, "vanishing"),
+        ({"recurrent_norm": [[1e-6, 1.0]]}, 0, "vanishing"),
         ({"recurrent_norm": [[0.5, 1.0]]}, 0, "healthy"),
     ],
 )
@@ -124,6 +124,10 @@ def test_what_leads_to_a_verdict(values: dict[str, Any], rewinds: int, verdict: 
     assert health["verdict"] == verdict
     assert health["thresholds"]["vanishing_below"] == 1e-3
     assert health["reasons"]
+
+
+def test_looks_before_the_gain_of_a_refinement_leaves_0_tell_nothing() -> None:
+    assert gradient_health(_record(recurrent_norm=[[0.0, 0.0]]))["verdict"] is None
 
 
 def test_a_fit_without_a_look_has_no_verdict() -> None:
