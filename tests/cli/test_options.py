@@ -26,7 +26,8 @@ def test_the_help_names_every_choice(command: Command, name: str) -> None:
     assert said.status == 0
     text = " ".join(said.stdout.decode().split())
     for setting, names in CHOICES.items():
-        assert f"--{setting}" in text
+        option = setting.replace("_", "-")
+        assert f"--{option}" in text
         assert setting == "cell" or ", ".join(names) in text
     assert "restore cells list" in text  # has the names of the cells
     for option in ("learning-rate", "iterations", "time-budget", "seed", "device", "reference", "json", "existing"):
