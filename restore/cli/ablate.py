@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from restore.cli.options import OUTPUT, Json, Quiet, Threads
+from restore.cli.options import OUTPUT, Json, Quiet, Report, Threads
 
 __all__ = ["ablate"]
 
@@ -38,6 +38,7 @@ def ablate(
         typer.Option("--shard", metavar="I/N", help="Run part I of N, for jobs that share it.", rich_help_panel=RUN),
     ] = None,
     threads: Threads = None,
+    report: Report = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -57,6 +58,7 @@ def ablate(
             retry_failed=retry_failed,
             shard=shard,
             threads=threads,
+            report=report,
             as_json=as_json,
             quiet=quiet,
         )

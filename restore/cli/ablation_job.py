@@ -14,8 +14,10 @@ import typer
 
 from restore.cli.ablation_output import write_results
 from restore.cli.allocator import keep_freed_memory
+from restore.cli.paging import check_folder_page, write_folder_page
 from restore.errors import UsageError
 from restore.report.ablation import as_json, summary_text
+from restore.report.page import ablation_page
 from restore.report.tables import aligned
 from restore.runs.ablation import Ablation
 from restore.runs.config import read_ablation
@@ -43,6 +45,7 @@ class AblationJob:
     retry_failed: bool = False
     shard: str | None = None
     threads: int | None = None
+    report: str | None = None
     as_json: bool = False
     quiet: bool = False
 
@@ -62,6 +65,7 @@ def run(job: AblationJob) -> None:
         return
     for trial in {(trial.variant, trial.damage): trial for trial in reversed(trials)}.values():
         look_ahead(trial)
+    check_folder_page(job.report, job.output)
     store = Store.open(job.output, ablation.plan)
     kept = store.records()
     if any(trial.id not in kept for trial in trials):
@@ -81,6 +85,7 @@ def run(job: AblationJob) -> None:
         typer.echo("restore: interrupted; the same command goes on from here.", err=True)
         raise typer.Exit(INTERRUPTED) from None
     notes = write_results(store, ablation)
+    write_folder_page(job.report, store.folder, ablation_page)
     found = find(ablation, store.records())
     if job.as_json:
         typer.echo(json.dumps(as_json(found), indent=2, allow_nan=False))

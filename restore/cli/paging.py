@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from typer.core import TyperCommand
 
-__all__ = ["WithReport", "report_path"]
+__all__ = ["WithReport", "check_folder_page", "report_path", "write_folder_page"]
 
 OPTION = "--report"
 
@@ -31,3 +32,23 @@ def report_path(wanted: str | None, output: str | Path) -> Path | None:
     if wanted is None:
         return None
     return Path(wanted) if wanted else Path(f"{output}.html")
+
+
+def check_folder_page(wanted: str | None, folder: Path) -> None:
+    """Raise OutputError where the page of a folder cannot be written; its own `report.html` may be written over."""
+    from restore.images.atomic import check_target
+
+    if wanted:
+        check_target(Path(wanted), existing="error")
+    elif wanted is not None and folder.is_dir():
+        check_target(folder / "report.html", existing="overwrite")
+
+
+def write_folder_page(wanted: str | None, folder: Path, page: Callable[[Path], str]) -> None:
+    """Write the page of a folder of results, `report.html` in it unless a file was named; nothing unless asked for."""
+    from restore.images.atomic import atomic_write_bytes
+
+    if wanted is None:
+        return
+    target = Path(wanted) if wanted else folder / "report.html"
+    atomic_write_bytes(target, page(folder).encode(), existing="error" if wanted else "overwrite")

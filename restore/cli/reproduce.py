@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from restore.cli.options import Report
+from restore.cli.paging import check_folder_page, write_folder_page
 from restore.errors import OutputError, UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ def reproduce(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of all random draws.")] = 0,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
     cap: Annotated[float, typer.Option("--cap", min=1, help="Seconds that one training may take.")] = 900.0,
+    report: Report = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list on stdout.")] = False,
 ) -> None:
     """Measure claims of the literature again: what is claimed, where, the published figure, ours, and a verdict.
@@ -50,6 +53,10 @@ def reproduce(
     for name in cell or ():
         if name not in CELLS:
             raise unknown_name("cell", name, CELLS)
+    if report is not None and output is None:
+        raise UsageError("--report makes a page of a folder of results: name one with -o.")
+    if output is not None:
+        check_folder_page(report, output)
     if threads is not None:
         torch.set_num_threads(threads)
     folder = None if output is None else _folder(output)
@@ -68,6 +75,10 @@ def reproduce(
             _write(results[-1], folder)
         if not as_json:
             _print(results[-1])
+    if folder is not None and report is not None:
+        from restore.report.page import claims_page
+
+        write_folder_page(report, folder, claims_page)
     if as_json:
         typer.echo(json.dumps([_strict(result.row()) for result in results], indent=2, allow_nan=False))
     if any(result.failed for result in results):

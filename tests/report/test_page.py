@@ -186,3 +186,24 @@ def test_the_commands_write_pages_and_overwrite_none(tmp_path: Path) -> None:
     assert refused.returncode == 2 and "b.html" in refused.stderr and not (tmp_path / "c.png").exists()
     missing = _run("report", str(path))
     assert missing.returncode == 2 and "there is no" in missing.stderr and "Traceback" not in missing.stderr
+
+
+def test_folders_of_results_get_their_page_when_asked(tmp_path: Path) -> None:
+    folder = tmp_path / "claims"
+    done = _run("reproduce", "modrelu-gradient", "-o", str(folder), "--report", "--json")
+    assert done.returncode == 0, done.stderr
+    assert "modrelu-gradient" in "".join(_check((folder / "report.html").read_text()).text)
+    there = tmp_path / "mine.html"
+    there.write_text("mine")
+    refused = _run("reproduce", "modrelu-gradient", "-o", str(folder), "--report", str(there))
+    assert refused.returncode == 2 and there.read_text() == "mine"
+    assert "name one with -o" in _run("reproduce", "modrelu-gradient", "--report").stderr
+    path = tmp_path / "a.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (24, 24), dtype=np.uint8)).save(path)
+    config = tmp_path / "plan.yaml"
+    lines = ("images: [a.png]", "degradations: [{noise: 25}]", "settings: {iterations: 2}")
+    config.write_text("\n".join([*lines, "sweep: {norm: [channel, none]}", ""]))
+    results = tmp_path / "results"
+    done = _run("ablate", str(config), "-o", str(results), "--report", "-q", "--threads", "1")
+    assert done.returncode == 0, done.stderr
+    assert "2 trials have ended" in "".join(_check((results / "report.html").read_text()).text)
