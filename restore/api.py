@@ -187,21 +187,21 @@ def _run(
         warnings=(*warnings, *fitted.warnings),
     )
     hole = None if problem.kind != "inpaint" else ~problem.known[0, 0].numpy()
+    interrupted = fitted.stop_reason == "interrupted"
     comparison: dict[str, Any] | None = None
     sides: dict[str, Side] = {}
-    if watch.baseline is not None and fitted.stop_reason != "interrupted":
+    if watch.baseline is not None and not interrupted:
         try:
             comparison, sides = compare_with_baseline(watch.baseline, problem, plan, true_image, watch.say)
         except KeyboardInterrupt:  # the restoration is done, and is not to be lost with the comparison
-            warnings.append("the comparison with the baseline was interrupted, and is left out.")
-            report["warnings"].append(warnings[-1])
+            interrupted = True
+            report["warnings"].append("the comparison with the baseline was interrupted, and is left out.")
     record = None if recorder is None else recorder.record
     diagnosed = diagnostics(record, fitted, comparison)
     scores = against_reference(problem.measurement[0].numpy(), restored.quantised(), truth, hole)
     reasons = {**report["null_reasons"], **diagnosed["null_reasons"], **scores["null_reasons"]}
-    return Restoration(
-        restored, plan, fitted, curve, {**report, **diagnosed, **scores, "null_reasons": reasons}, record, sides
-    )
+    report = {**report, **diagnosed, **scores, "null_reasons": reasons}
+    return Restoration(restored, plan, fitted, curve, report, record, sides, interrupted)
 
 
 def _picture(image: ImageLike) -> Picture:

@@ -22,6 +22,7 @@ from restore.images import Picture
 from restore.metrics import LpipsUnavailable, lpips_distance, psnr, ssim
 from restore.problems.problem import Problem
 from restore.settings import FitSettings, Plan
+from restore.strict import strict
 
 __all__ = ["SCHEMA_VERSION", "against_reference", "figures"]
 
@@ -107,8 +108,8 @@ def figures(
 
 def diagnostics(record: HealthRecord | None, fitted: Fitted, baseline: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return `gradient_health` and `baseline` of a run; inside them, what is not finite is None."""
-    health = None if record is None else gradient_health(record, fitted.rewinds)
-    found = {"gradient_health": _strict(health), "baseline": _strict(baseline)}
+    health = None if record is None else gradient_health(record, fitted.set_back)
+    found = {"gradient_health": strict(health), "baseline": strict(baseline)}
     reasons = {"gradient_health": "needs --health", "baseline": "needs --baseline"}
     return {**found, "null_reasons": {name: reasons[name] for name, value in found.items() if value is None}}
 
@@ -204,12 +205,3 @@ def _finite(report: Mapping[str, Any]) -> dict[str, Any]:
             reasons.setdefault(name, "the two pictures are equal" if value > 0 else "not a finite number")
     clean["null_reasons"] = reasons
     return clean
-
-
-def _strict(value: Any) -> Any:
-    """Return nested figures with None in the place of what is not finite."""
-    if isinstance(value, Mapping):
-        return {name: _strict(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_strict(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

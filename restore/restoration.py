@@ -33,6 +33,7 @@ class Restoration:
         report: the figures of the run, ready for JSON.
         health: what was recorded of the gradients, or None unless asked for.
         baseline: the sides of a comparison without normalisation, by name; empty unless asked for.
+        interrupted: whether Ctrl-C ended the fit, or the comparison after it.
     """
 
     picture: Picture
@@ -42,6 +43,7 @@ class Restoration:
     report: Mapping[str, Any]
     health: HealthRecord | None = None
     baseline: Mapping[str, Side] = field(default_factory=dict)
+    interrupted: bool = False
 
     @property
     def image(self) -> np.ndarray[Any, Any]:

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
 
 torch.set_num_threads(1)
+
+BLOCKER = """
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked}:
+            raise ImportError(name + " is blocked")
+sys.meta_path.insert(0, Blocker())
+"""
+
+
+@pytest.fixture
+def without() -> Callable[..., str]:
+    """Code that makes a process believe that packages are not installed, and code to follow it."""
+
+    def blocking(*packages: str, then: str = "from restore.cli import main\nmain()\n") -> str:
+        return BLOCKER.format(blocked=set(packages)) + then
+
+    return blocking
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import os
 import pkgutil
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import entry_points, version
 from typing import Any
 
@@ -15,15 +16,6 @@ import pytest
 
 import restore
 import restore.errors as errors
-
-WITHOUT = """
-import sys
-class Blocker:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"torchvision", "lpips", "pydantic", "matplotlib", "tifffile", "imagecodecs"}:
-            raise ImportError(name + " is blocked")
-sys.meta_path.insert(0, Blocker())
-"""
 
 MODULES = sorted(
     module.name
@@ -102,7 +94,7 @@ def test_the_console_script_is_the_command() -> None:
     assert version("restore")
 
 
-def test_the_api_without_optional_packages() -> None:
+def test_the_api_without_optional_packages(without: Callable[..., str]) -> None:
     code = """
 import numpy as np
 import restore
@@ -111,5 +103,6 @@ result = restore.denoise(noisy, iterations=2, reference=noisy, device="cpu")
 filled = restore.inpaint(noisy, noisy[..., 0] > 200, iterations=2, device="cpu")
 print(result.image.shape, filled.image.dtype, result.report["null_reasons"]["lpips"])
 """
-    said = python(WITHOUT + code)
+    optional = ("torchvision", "lpips", "pydantic", "matplotlib", "tifffile", "imagecodecs")
+    said = python(without(*optional, then=code))
     assert said.startswith("(20, 24, 3) uint8 ")

@@ -70,7 +70,8 @@ def gain(
 
     from restore.cli.allocator import keep_freed_memory
     from restore.images import atomic_write_bytes
-    from restore.studies.refinement_gain import FULL, QUICK, measure_gain, table
+    from restore.studies.gain_trials import table
+    from restore.studies.refinement_gain import FULL, QUICK, measure_gain
 
     keep_freed_memory()
     if threads is not None:

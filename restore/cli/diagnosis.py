@@ -8,10 +8,24 @@ from typing import Any
 
 import typer
 
+from restore.fitting import Trace
 from restore.health import HealthRecord
 from restore.report.sparkline import ASCII, BLOCKS, sparkline
 
-__all__ = ["print_diagnosis"]
+__all__ = ["print_diagnosis", "print_losses"]
+
+
+ROWS = 10
+"""Places at which a loss curve is printed."""
+
+
+def print_losses(trace: Trace) -> None:
+    """Print the loss at about ten steps from the first check to the last."""
+    count = len(trace.iteration)
+    places = sorted({round(at * (count - 1) / (ROWS - 1)) for at in range(ROWS)}) if count else []
+    if places:
+        shown = ", ".join(f"{_number(trace.loss[at])} at {trace.iteration[at]}" for at in places)
+        _say(f"loss by step: {shown}")
 
 
 def print_diagnosis(report: Mapping[str, Any], record: HealthRecord | None) -> None:

@@ -14,7 +14,7 @@ import typer
 
 from restore import api
 from restore.cli.allocator import keep_freed_memory
-from restore.cli.diagnosis import print_diagnosis
+from restore.cli.diagnosis import print_diagnosis, print_losses
 from restore.cli.options import Shared
 from restore.cli.paging import report_path
 from restore.cli.progress import Progress
@@ -95,9 +95,9 @@ def _run(job: Job) -> None:
     results: list[Restoration] = []
     for page, reference in zip(pages, references, strict=True):
         results.append(_restore(job, page, reference))
-        if results[-1].fitted.stop_reason == "interrupted":
+        if results[-1].interrupted:
             break
-    interrupted = results[-1].fitted.stop_reason == "interrupted"
+    interrupted = results[-1].interrupted
     if interrupted and len(results) < len(pages):
         raise KeyboardInterrupt
     report = {**_joined([result.report for result in results]), "seconds": round(time.perf_counter() - began, 3)}
@@ -112,8 +112,9 @@ def _run(job: Job) -> None:
     else:
         report = written_to(target, report)
         save_pages(pictures, report, target, existing=job.options.existing.value)
-        curves = _joined_curves([result.curves() for result in results])
-        if job.options.curves:
+        wanted = _writes_curves(job.options)
+        curves = _joined_curves([result.curves() for result in results]) if wanted or html is not None else {}
+        if wanted:
             save_curves(curves, target, existing=job.options.existing.value)
         if html is not None:
             pairs = [Pair(before.pixels, after.pixels) for before, after in zip(pages, pictures, strict=False)]
@@ -122,6 +123,8 @@ def _run(job: Job) -> None:
         typer.echo(to_json(report), nl=False)
     if not job.options.quiet:
         for result in results:
+            if job.options.verbose:
+                print_losses(result.trace)
             print_diagnosis(result.report, result.health)
         _conclude(report, target)
     if interrupted:
@@ -201,9 +204,14 @@ def _target(job: Job, pages: Sequence[Picture]) -> Path | None:
         check_target(path, existing="overwrite", source=source)
     check_output(pages, path, existing=job.options.existing.value)
     check_target(sidecar_path(path), existing=job.options.existing.value)
-    if job.options.curves:
+    if _writes_curves(job.options):
         check_target(curves_path(path), existing=job.options.existing.value)
     return path
+
+
+def _writes_curves(options: Shared) -> bool:
+    """Whether the run's curves are kept in a file: what was recorded of the gradients is one of them."""
+    return options.curves or options.health
 
 
 def _announce(problem: Problem, plan: Plan, verbose: bool) -> None:

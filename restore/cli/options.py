@@ -122,7 +122,11 @@ LearningRule: TypeAlias = Annotated[
 
 Health: TypeAlias = Annotated[
     bool,
-    typer.Option("--health", help="Tell whether the gradients are alive, layer by layer.", rich_help_panel=DIAGNOSTICS),
+    typer.Option(
+        "--health",
+        help="Tell whether the gradients are alive, layer by layer; kept with --curves.",
+        rich_help_panel=DIAGNOSTICS,
+    ),
 ]
 Baseline: TypeAlias = Annotated[
     str | None,
@@ -133,7 +137,10 @@ Baseline: TypeAlias = Annotated[
     ),
 ]
 Curves: TypeAlias = Annotated[
-    bool, typer.Option("--curves", help="Write the curves of the run beside it, .npz.", rich_help_panel=DIAGNOSTICS)
+    bool,
+    typer.Option(
+        "--curves", help="Write the curves of the run beside it, .npz (--health does too).", rich_help_panel=DIAGNOSTICS
+    ),
 ]
 
 Report: TypeAlias = Annotated[

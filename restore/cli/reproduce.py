@@ -150,6 +150,6 @@ def _write(result: Result, folder: Path) -> None:
 
 
 def _strict(value: Any) -> Any:
-    from restore.cli.cells.output import strict
+    from restore.strict import strict
 
     return strict(value)

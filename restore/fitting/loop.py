@@ -33,7 +33,7 @@ class Fitted:
         held_out_deviation: standard error of that mean, or None.
         parameters: number of the network's parameters.
         precision: `float32` or `bfloat16`: what the last step ran in.
-        rewinds: how often the fit was set back.
+        set_back: the losses of the steps that were set back, and of the one at which the fit gave up.
         warnings: what went wrong on the way, in sentences.
         trace: the record.
     """
@@ -49,7 +49,7 @@ class Fitted:
     held_out_deviation: float | None
     parameters: int
     precision: str
-    rewinds: int
+    set_back: tuple[float, ...]
     warnings: tuple[str, ...]
     trace: Trace
 
@@ -118,7 +118,7 @@ def fit(problem: Problem, plan: Plan, observers: Sequence[Observer] = ()) -> Fit
         held_out_deviation=deviation,
         parameters=sum(parameter.numel() for parameter in training.prior.parameters()),
         precision=training.precision,
-        rewinds=training.rewinds,
+        set_back=tuple(training.set_back),
         warnings=tuple(training.warnings),
         trace=trace,
     )

@@ -96,9 +96,10 @@ class FixedCode:
         self._scored = (problem.known & ~held_out).float()
         code = _meshgrid(padding.padded) if plan.code == "meshgrid" else prior.code(padding.padded, generator)
         self._code = code.to(problem.measurement.device)
-        # Under `fit` an estimate is only refined where pixels are missing: everything scored may be seen.
-        shown = torch.cat([fill_from_neighbours(problem.measurement, self._scored), self._scored], dim=1)
-        self._context = padding.pad(shown) if plan.refine == "estimate" else None
+        self._context: Tensor | None = None
+        if plan.refine == "estimate":  # under `fit` only where pixels are missing: everything scored may be seen
+            filled = fill_from_neighbours(problem.measurement, self._scored)
+            self._context = padding.pad(torch.cat([filled, self._scored], dim=1))
 
     def draw(self) -> Draw:
         """Return the code, perturbed."""

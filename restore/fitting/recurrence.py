@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from restore.cells import make_cell
 from restore.errors import UsageError
 from restore.settings import FitSettings
@@ -65,7 +67,8 @@ def choose_recurrence(kind: str, prior: str, objective: str, settings: FitSettin
                 f"design {design!r}: use --cell rflo --refine features, or leave --learning-rule out."
             )
         options["learning_rule"] = "rflo"
-    make_cell(cell, settings.refine_channels, **options)  # refuses sizes and options that the cell does not have
+    # Refuses sizes and options that the cell does not have; its own generator leaves the global one as it was.
+    make_cell(cell, settings.refine_channels, generator=torch.Generator(), **options)
     return {
         "cell": cell,
         "refine": design,

@@ -36,6 +36,7 @@ class Training:
         average: the running average of its outputs.
         precision: `float32` or `bfloat16`, what the next step will run in.
         warnings: what went wrong so far, in sentences.
+        set_back: the losses of the steps that were set back, and of the one at which the fit gave up.
         gave_up: whether the fit diverged for good.
         output: the image of the last step, (1, C, H, W).
     """
@@ -56,6 +57,7 @@ class Training:
         self.average = OutputAverage(plan.average)
         self.precision = plan.precision
         self.warnings: list[str] = []
+        self.set_back: list[float] = []
         self.gave_up = False
         self.output = self.problem.measurement
         self._began = time.perf_counter()
@@ -96,11 +98,6 @@ class Training:
         )
 
     @property
-    def rewinds(self) -> int:
-        """How often the fit was set back."""
-        return self._rescue.rewinds
-
-    @property
     def seconds(self) -> float:
         """Seconds since the first step could begin."""
         return time.perf_counter() - self._began
@@ -113,6 +110,7 @@ class Training:
         return errors.mean().item(), errors.std().item() / math.sqrt(errors.numel())
 
     def _set_back(self, iteration: int, trouble: str, loss: float) -> None:
+        self.set_back.append(loss)
         if self._rescue.exhausted:
             self.gave_up = True
             self.warnings.append(f"at step {iteration} {trouble} once more: gave up and kept the best image so far.")

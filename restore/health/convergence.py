@@ -79,10 +79,11 @@ def compare(run: Run, baseline: Run) -> dict[str, Any]:
     elif speedup is None:
         last = 0 if len(baseline.iteration) == 0 else int(baseline.iteration[-1])
         reasons["speedup"] = f"the baseline did not reach this loss in {last} iterations"
+    areas = {"area": run.area, "baseline_area": baseline.area}
+    reasons |= {name: "the loss was not finite to the end" for name, area in areas.items() if not np.isfinite(area)}
     return {
         "levels": levels,
-        "area": run.area,
-        "baseline_area": baseline.area,
+        **areas,
         "speedup": speedup,
         "null_reasons": reasons,
     }

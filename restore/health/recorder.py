@@ -51,7 +51,7 @@ class HealthRecord:
         orthogonality_error: largest Frobenius norm of W^H W - I of the cell's orthogonal matrices; empty without any.
         steps: number of steps seen, with or without a look.
         spikes: number of losses more than 5 dB above the running mean of those before.
-        nonfinite: number of losses that were not finite.
+        nonfinite: number of losses that were not finite. Steps that were set back are not seen: `Fitted.set_back`.
     """
 
     layers: list[str] = field(default_factory=list)
@@ -78,15 +78,17 @@ class HealthRecord:
         return np.asarray(self.gradient_norm, dtype=np.float64) * np.asarray(self.weight_norm, dtype=np.float64)
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Return the record as arrays, by the names of the attributes with `health_` before them."""
-        named = {
+        """Return the record as arrays, by the names of the attributes after `health_`; the counts are scalars."""
+        named: dict[str, np.ndarray[Any, Any]] = {
             name: np.asarray(getattr(self, name), dtype=np.float64)
             for name in (
                 *("iteration", "gradient_norm", "weight_norm", "update_ratio", "activation_mean"),
                 *("activation_variance", "dead_fraction", "global_norm", "recurrent_norm", "orthogonality_error"),
             )
         }
-        return {f"health_{name}": array for name, array in {**named, "layers": np.asarray(self.layers)}.items()}
+        counts = {name: np.asarray(getattr(self, name)) for name in ("steps", "spikes", "nonfinite")}
+        named |= {"layers": np.asarray(self.layers), **counts}
+        return {f"health_{name}": array for name, array in named.items()}
 
 
 class HealthRecorder:

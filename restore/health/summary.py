@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ THRESHOLDS: Mapping[str, float] = {
 }
 
 
-def gradient_health(record: HealthRecord, rewinds: int = 0, every: int = EVERY) -> dict[str, Any]:
+def gradient_health(record: HealthRecord, set_back: Sequence[float] = (), every: int = EVERY) -> dict[str, Any]:
     """Return the verdict on a fit, why, and the figures that led to it; for JSON, but not yet strict about infinities.
 
     The gradient's way through the layers is judged by |g| |w|, the median over the looks: |g| alone depends on the
@@ -41,7 +42,7 @@ def gradient_health(record: HealthRecord, rewinds: int = 0, every: int = EVERY) 
 
     Args:
         record: of a recorder.
-        rewinds: how often the fit was set back.
+        set_back: losses of the steps that the fit was set back from; the recorder is not shown them.
         every: steps between two looks.
     """
     looks = _telling(record)
@@ -52,7 +53,7 @@ def gradient_health(record: HealthRecord, rewinds: int = 0, every: int = EVERY) 
     updates = np.median(np.asarray(record.update_ratio)[looks], axis=0)
     dead = np.asarray(record.dead_fraction)[-1]
     recurrent = _recurrence(record)
-    verdict, reasons = _judge(record, path, float(updates.min()), float(dead.max()), rewinds, recurrent)
+    verdict, reasons = _judge(record, path, float(updates.min()), float(dead.max()), set_back, recurrent)
     return {
         "verdict": str(verdict),
         "reasons": reasons,
@@ -68,7 +69,7 @@ def gradient_health(record: HealthRecord, rewinds: int = 0, every: int = EVERY) 
         "steps": record.steps,
         "spikes": record.spikes,
         "nonfinite": record.nonfinite,
-        "rewinds": rewinds,
+        "set_back": {"steps": len(set_back), "nonfinite": _nonfinite(set_back)},
         "recurrence": recurrent,
         "thresholds": dict(THRESHOLDS),
     }
@@ -92,7 +93,7 @@ def _judge(
     path: list[float],
     slowest: float,
     deadest: float,
-    rewinds: int,
+    set_back: Sequence[float],
     recurrent: Mapping[str, Any] | None,
 ) -> tuple[Verdict, list[str]]:
     if record.nonfinite or not np.isfinite(record.gradient_norm).all():
@@ -109,6 +110,12 @@ def _judge(
         return Verdict(recurrent["verdict"]), ["so is the gradient on its way back through the steps of the recurrence"]
     if layers is Verdict.unstable:
         return layers, ["|g| |w| leaves the thresholds in a layer between the first and the last"]
-    if rewinds or record.spikes > UNSTABLE_ABOVE * record.steps:
-        return Verdict.unstable, [f"{record.spikes} of {record.steps} losses were spikes; set back {rewinds} times"]
+    if set_back or record.spikes > UNSTABLE_ABOVE * record.steps:
+        spikes = f"{record.spikes} of {record.steps} losses were spikes"
+        rescued = f"{len(set_back)} steps were set back, {_nonfinite(set_back)} of them for a loss that was not finite"
+        return Verdict.unstable, [f"{spikes}; {rescued}"]
     return Verdict.healthy, [f"|g| |w| of the first layer over the last is {ratio:.3g}; all layers move"]
+
+
+def _nonfinite(losses: Sequence[float]) -> int:
+    return sum(not math.isfinite(loss) for loss in losses)

@@ -55,7 +55,7 @@ def carry_out(folder: str, trial: Trial, again: bool = False) -> Record | None:
         try:
             result = measure(trial)
             figures = {"status": "done", "error": None, **_figures(result), "warnings": result.report["warnings"]}
-            curves, picture = _curves(result), _picture(result)
+            curves, picture = result.curves(), _picture(result)
         except OutputError:
             raise
         except Exception as error:  # whatever befalls one trial must not end the others
@@ -154,13 +154,3 @@ def _picture(result: Restoration) -> bytes:
     """Return the restored picture as a PNG of 8 bits."""
     pixels = np.moveaxis(np.rint(255 * result.picture.pixels.clip(0, 1)).astype(np.uint8), 0, -1)
     return encode(Picture.from_array(pixels), "PNG")
-
-
-def _curves(result: Restoration) -> dict[str, Array]:
-    """Return the curves by name: one number a check, float64; PSNR in dB, empty without a reference."""
-    trace, curve = result.trace, result.reference_curve
-    named = {
-        **{name: getattr(trace, name) for name in ("iteration", "seconds", "loss", "learning_rate", "held_out")},
-        "psnr": [] if curve is None else curve.psnr,
-    }
-    return {name: np.asarray(values, dtype=np.float64) for name, values in named.items()}

@@ -7,24 +7,21 @@ that `refinement_costs` measures in one interleaved run. So nothing that else ru
 from __future__ import annotations
 
 import json
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from restore.errors import FitError, InputError
 from restore.fitting import build_prior, make_plan
-from restore.images import atomic_write_bytes, read
+from restore.images import atomic_write_bytes
 from restore.problems.problem import denoising
-from restore.runs.engine import run_trials
-from restore.runs.store import Record, Store
-from restore.runs.trial import Damage, Source, Trial, TrialPlan, content_hash
+from restore.runs.trial import Damage
 from restore.settings import FitSettings
+from restore.studies.gain_trials import Gain, Variant, measure_variants, middle
 from restore.studies.refinement_cost import refinement_costs
 
-__all__ = ["FULL", "QUICK", "Budget", "Gain", "measure_gain", "table"]
+__all__ = ["FULL", "QUICK", "Budget", "measure_gain"]
 
 CELLS = ("scornn", "scurnn", "enrnn", "ncgru", "sbornn", "gru")
 
@@ -84,31 +81,6 @@ QUICK = Budget(
 )
 
 
-@dataclass(frozen=True)
-class Gain:
-    """One variant on one problem: means over pictures and seeds, PSNR in dB.
-
-    Attributes:
-        prior: of the fit. problem: name of the damage. variant: `none`, `none, as many parameters`, or the refinement.
-        iterations: most steps of a fit. parameters: of the network.
-        written, peak, final: PSNR of the written picture; the highest and the last of the averaged one.
-        gain: mean of the differences of `written` from `none`, picture by picture and seed by seed.
-        least, most: of those differences.
-    """
-
-    prior: str
-    problem: str
-    variant: str
-    iterations: int
-    parameters: int
-    written: float
-    peak: float
-    final: float
-    gain: float
-    least: float
-    most: float
-
-
 def measure_gain(
     screen: str | Path,
     finals: Sequence[str | Path],
@@ -143,8 +115,8 @@ def measure_gain(
             *(_timed(name, each, steps, ratios) for name, each in _candidates(budget, device) if each.prior == prior),
         )
     ]
-    screened = _measure(
-        folder / "screen", "noise25", variants, [_source(screen, budget.screen, Damage("noise", 25))], (0,), say
+    screened = measure_variants(
+        folder / "screen", "noise25", variants, [middle(screen, budget.screen, Damage("noise", 25))], (0,), say
     )
     best = [_best(screened, prior) for prior in budget.screen_steps]
     chosen = [(name, each) for name, each in _candidates(budget, device) if (each.prior, name) in best]
@@ -159,27 +131,9 @@ def measure_gain(
         for prior, steps in budget.final_steps[problem].items():
             own = [(name, each) for name, each in (*chosen, *grown) if each.prior == prior]
             variants += [_bare(prior, steps, device), *(_timed(name, each, steps, ratios) for name, each in own)]
-        sources = [_source(path, budget.final, damage) for path in finals]
-        judged += _measure(folder / problem, problem, variants, sources, budget.seeds, say)
+        sources = [middle(path, budget.final, damage) for path in finals]
+        judged += measure_variants(folder / problem, problem, variants, sources, budget.seeds, say)
     return screened, judged
-
-
-def table(gains: Sequence[Gain]) -> str:
-    """Return a Markdown table of the gains."""
-    lines = [
-        "| prior | problem | refinement | steps | parameters | written | peak | final | gain in dB (least, most) |",
-        "|---|---|---|--:|--:|--:|--:|--:|--:|",
-    ]
-    lines += [
-        f"| {gain.prior} | {gain.problem} | {gain.variant} | {gain.iterations} | {gain.parameters:,} "
-        f"| {gain.written:.2f} | {gain.peak:.2f} | {gain.final:.2f} "
-        f"| {gain.gain:+.2f} ({gain.least:+.2f}, {gain.most:+.2f}) |"
-        for gain in gains
-    ]
-    return "\n".join(lines)
-
-
-Variant = tuple[str, FitSettings]
 
 
 def _best(gains: Sequence[Gain], prior: str) -> tuple[str, str]:
@@ -242,67 +196,3 @@ def _grown(settings: FitSettings) -> FitSettings:
 def _parameters(settings: FitSettings) -> int:
     problem = denoising(torch.zeros(3, 64, 64), 25.0)
     return sum(parameter.numel() for parameter in build_prior(problem, make_plan(problem, settings)).parameters())
-
-
-def _source(path: str | Path, size: int, damage: Damage) -> Source:
-    picture = read(path)
-    if min(picture.height, picture.width) < size:
-        raise InputError(f"{str(path)!r} is {picture.width}x{picture.height}: the study needs {size}x{size} or more.")
-    crop = ((picture.height - size) // 2, (picture.width - size) // 2, size, size)
-    return Source(str(path), {"image": content_hash(path)}, crop=crop, damage=damage)
-
-
-def _measure(
-    folder: Path,
-    name: str,
-    variants: Sequence[Variant],
-    sources: Sequence[Source],
-    seeds: Sequence[int],
-    say: Callable[[str], None],
-) -> list[Gain]:
-    trials = [
-        Trial(source, replace(settings, seed=seed), f"{settings.prior}: {variant}", Path(source.image).stem)
-        for source in sources
-        for seed in seeds
-        for variant, settings in variants
-    ]
-    plan = TrialPlan(name, tuple(trials))
-    records = run_trials(Store.open(folder, plan), trials, ended=lambda record: say(_line(name, record)))
-    failed = [record for record in records.values() if record["status"] != "done"]
-    if failed:
-        raise FitError(f"{failed[0]['variant']} on {failed[0]['picture']} failed: {failed[0]['error']}")
-    return [_gain(name, variant, settings, trials, records) for variant, settings in variants]
-
-
-def _gain(
-    name: str, variant: str, settings: FitSettings, trials: Sequence[Trial], records: Mapping[str, Record]
-) -> Gain:
-    def of(title: str) -> dict[tuple[str, int], Record]:
-        mine = [trial for trial in trials if trial.variant == f"{settings.prior}: {title}"]
-        return {(trial.picture, trial.settings.seed): records[trial.id] for trial in mine}
-
-    own, none = of(variant), of("none")
-    differences = [own[key]["psnr"] - none[key]["psnr"] for key in own]
-    means = {
-        key: statistics.fmean(record[key] for record in own.values()) for key in ("psnr", "psnr_peak", "psnr_final")
-    }
-    return Gain(
-        prior=str(settings.prior),
-        problem=name,
-        variant=variant,
-        iterations=settings.iterations or 0,
-        parameters=next(iter(own.values()))["parameters"],
-        written=means["psnr"],
-        peak=means["psnr_peak"],
-        final=means["psnr_final"],
-        gain=statistics.fmean(differences),
-        least=min(differences),
-        most=max(differences),
-    )
-
-
-def _line(name: str, record: Record) -> str:
-    found = "failed" if record["psnr"] is None else f"{record['psnr']:.2f} dB"
-    return (
-        f"{name}: {record['variant']} on {record['picture']}, seed {record['seed']}: {found}, {record['seconds']:.0f} s"
-    )

@@ -35,18 +35,6 @@ TRIALS = 8
 CHANGING = ("seconds", "seconds_per_iteration", "peak_memory_mb", "ended")
 
 
-WITHOUT = """
-import sys
-class Blocker:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {blocked}:
-            raise ImportError(name + " is blocked")
-sys.meta_path.insert(0, Blocker())
-from restore.cli import main
-main()
-"""
-
-
 @pytest.fixture
 def config(save: Call, clean: Array, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     save("true.png", clean)
@@ -189,9 +177,9 @@ def test_another_plan_in_the_folder(command: Call, config: Path, contents: Call)
     assert contents() == before
 
 
-def test_without_what_is_optional(process: Call, config: Path, tmp_path: Path) -> None:
+def test_without_what_is_optional(process: Call, without: Call, config: Path, tmp_path: Path) -> None:
     words = ("ablate", config, "--set", "iterations=2", "--set", "seeds=[0]")
-    outcome = process(*words, code=WITHOUT.format(blocked={"pyarrow", "matplotlib", "torchvision"}))
+    outcome = process(*words, code=without("pyarrow", "matplotlib", "torchvision"))
     assert outcome.status == 0, outcome.stderr
     assert outcome.stderr.count("pip install 'restore[tables]'") == 1
     assert outcome.stderr.count("pip install 'restore[plot]'") == 1

@@ -24,13 +24,13 @@ def _picture(folder: Path) -> Path:
 
 def test_a_run_tells_of_its_gradients_and_its_baseline(tmp_path: Path) -> None:
     path = _picture(tmp_path)
-    done = _run(
-        "denoise", str(path), "--iterations", "20", "--health", "--baseline", "unnormalized", "--curves", "--json"
-    )
+    done = _run("denoise", str(path), "--iterations", "20", "--health", "--baseline", "unnormalized", "--json", "-v")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert f"gradient health: {report['gradient_health']['verdict']}" in done.stderr
     assert "tail.2.0" in done.stderr and "update/weight" in done.stderr
+    losses = np.load(tmp_path / "a.restored.png.npz")["loss"]
+    assert f"loss by step: {losses[0]:.3g} at 10, {losses[1]:.3g} at 20" in done.stderr
     assert "bias" in done.stderr and "without normalisation" in done.stderr
     curves = np.load(tmp_path / "a.restored.png.npz", allow_pickle=False)
     assert curves["loss"].shape == (2,)

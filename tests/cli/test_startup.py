@@ -23,17 +23,6 @@ finally:
     print(*sys.modules, file=sys.stderr)
 """
 
-WITHOUT = """
-import sys
-class Blocker:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {blocked}:
-            raise ImportError(name + " is blocked")
-sys.meta_path.insert(0, Blocker())
-from restore.cli import main
-main()
-"""
-
 HEAVY = {"torch", "torchvision", "lpips", "matplotlib", "numpy", "PIL", "scipy", "skimage", "tqdm", "yaml"}
 
 
@@ -70,10 +59,10 @@ def test_the_module_and_the_script_are_one_command(process: Callable[..., Any]) 
 
 
 def test_without_what_only_lpips_needs(
-    process: Callable[..., Any], save: Callable[..., Path], clean: Array, noisy: Array
+    process: Callable[..., Any], without: Callable[..., str], save: Callable[..., Path], clean: Array, noisy: Array
 ) -> None:
     image, reference = save("a.png", noisy), save("true.png", clean)
-    code = WITHOUT.format(blocked={"torchvision", "lpips", "matplotlib"})
+    code = without("torchvision", "lpips", "matplotlib")
     words = ("denoise", image, "--reference", reference, "--iterations", 2, "--device", "cpu", "--json")
     report = process(*words, code=code).report
     assert report["lpips"] is None
@@ -85,8 +74,8 @@ def test_without_what_only_lpips_needs(
 
 
 def test_an_8_bit_picture_needs_no_other_codec(
-    process: Callable[..., Any], save: Callable[..., Path], noisy: Array
+    process: Callable[..., Any], without: Callable[..., str], save: Callable[..., Path], noisy: Array
 ) -> None:
     words = ("denoise", save("a.png", noisy), "--iterations", 2, "--device", "cpu", "--json")
-    report = process(*words, code=WITHOUT.format(blocked={"imagecodecs", "tifffile", "torchvision"})).report
+    report = process(*words, code=without("imagecodecs", "tifffile", "torchvision")).report
     assert report["stop_reason"] == "iterations"

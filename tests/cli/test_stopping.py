@@ -112,6 +112,23 @@ def test_ctrl_c_after_some_steps(
     assert load(tmp_path / "a.restored.png").shape == noisy.shape
 
 
+def test_ctrl_c_in_a_comparison_keeps_the_restoration(
+    command: Command,
+    save: Callable[..., Path],
+    sidecar: Callable[[Path], dict[str, Any]],
+    tmp_path: Path,
+    noisy: Array,
+    interrupt_at: Callable[[int], None],
+) -> None:
+    image = save("a.png", noisy)
+    interrupt_at(25)  # the fit takes 20 steps
+    ended = command("denoise", image, "--device", "cpu", "--iterations", 20, "--baseline", "unnormalized")
+    assert ended.status == 130
+    report = sidecar(tmp_path / "a.restored.png")
+    assert (report["iterations"], report["stop_reason"], report["baseline"]) == (20, "iterations", None)
+    assert "the comparison with the baseline was interrupted" in ended.stderr
+
+
 def test_ctrl_c_before_the_first_step(
     command: Command, save: Callable[..., Path], contents: Contents, noisy: Array, interrupt_at: Callable[[int], None]
 ) -> None:

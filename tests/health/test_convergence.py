@@ -1,25 +1,11 @@
-"""Levels, areas and the speed-up, against numbers worked out by hand; and the comparison of a small fit."""
+"""Levels, areas and the speed-up, against numbers worked out by hand."""
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import numpy as np
 import pytest
-import torch
 
-import restore
-from restore.errors import UsageError
-from restore.fitting import make_plan
-from restore.health import baseline
-from restore.health.baseline import compare_with_baseline
 from restore.health.convergence import Run, compare
-from restore.problems.problem import denoising
-from restore.settings import FitSettings
-
-NETWORK = {"channels": (8, 8), "tail": 1}
-SETTINGS: dict[str, Any] = {"device": "cpu", "precision": "float32", "network": NETWORK, "iterations": 30}
 
 
 def _run(loss: list[float], psnr: list[float] | None = None, every: int = 10) -> Run:
@@ -58,81 +44,9 @@ def test_a_baseline_that_is_not_finite() -> None:
     compared = compare(_run([1.0, 0.5] + [0.0] * 6), _run([1.0, np.nan] + [0.0] * 6))
     assert compared["speedup"] is None
     assert np.isnan(compared["baseline_area"])
+    assert compared["null_reasons"]["baseline_area"] == "the loss was not finite to the end"
 
 
 def test_the_area_is_the_mean_of_the_smoothed_loss() -> None:
     run = _run([4.0, 2.0, 0.0])  # smoothed: 4, 3, 2
     assert compare(run, run)["area"] == pytest.approx(3.0)
-
-
-def test_an_unnormalised_twin_has_one_setting_changed(noisy_scene: torch.Tensor) -> None:
-    problem = denoising(noisy_scene, 25.0)
-    plan = make_plan(problem, FitSettings(**SETTINGS))
-    report, sides = compare_with_baseline("unnormalized", problem, plan, noisy_scene[None])
-    assert list(sides) == ["normalized", "bias", "none"]
-    for name, side in sides.items():
-        changed = {key for key, value in vars(side.plan).items() if value != getattr(plan, key)}
-        assert changed <= {"norm", "rescue", "stop"}
-        assert (side.plan.norm, side.plan.rescue, side.plan.stop) == (
-            "channel" if name == "normalized" else name,
-            False,
-            "none",
-        )
-        assert side.fitted.iterations == 30
-    keys = {"change", "iterations", "seconds", "psnr", "loss", "levels", "area", "baseline_area", "speedup"}
-    assert keys | {"gradient_health"} <= set(report)
-    assert report["change"] == "bias" and [side["change"] for side in report["beside"]] == ["none"]
-    assert report["normalized"]["psnr"] == pytest.approx(float(sides["normalized"].run.psnr[-1]))
-
-
-def test_a_fair_comparison_tunes_every_side_by_its_loss(
-    noisy_scene: torch.Tensor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(baseline, "CONTROLS", ({"norm": "bias"}, {"norm": "bias", "init": "he"}))
-    monkeypatch.setattr(baseline, "RATES", (1e-6, 1.0))
-    problem = denoising(noisy_scene, 25.0)
-    plan = make_plan(problem, FitSettings(**SETTINGS))
-    said: list[str] = []
-    report, sides = compare_with_baseline("fair", problem, plan, None, said.append)
-    assert list(sides) == ["normalized", "normalized, sgd", "bias", "bias, he", "bias, sgd", "bias, he, sgd"]
-    assert sides["normalized"].plan.learning_rate == plan.learning_rate  # a millionth of it learns nothing
-    assert sides["bias, he"].plan.init == "he"
-    assert sides["bias, sgd"].plan.optimizer == "sgd"
-    assert sum("is best of" in line for line in said) == 6
-    assert report["psnr"] is None
-
-
-def test_what_has_no_normalisation_has_no_baseline(noisy_scene: torch.Tensor) -> None:
-    picture = noisy_scene.permute(1, 2, 0).numpy()
-    with pytest.raises(UsageError, match="is the baseline itself"):
-        restore.denoise(picture, norm="none", baseline="unnormalized", **SETTINGS)
-    with pytest.raises(UsageError, match="did you mean 'unnormalized'"):
-        restore.denoise(picture, baseline="unnormalised", **SETTINGS)
-
-
-def test_a_result_carries_its_comparison_and_its_curves(noisy_scene: torch.Tensor) -> None:
-    picture = noisy_scene.permute(1, 2, 0).numpy()
-    result = restore.denoise(picture, health=True, baseline="unnormalized", sigma=25, **SETTINGS)
-    plain = restore.denoise(picture, sigma=25, **SETTINGS)
-    assert np.array_equal(result.image, plain.image)
-    json.dumps(result.report, allow_nan=False)
-    assert result.report["gradient_health"]["verdict"] in ("healthy", "unstable")
-    assert result.report["baseline"]["change"] == "bias"
-    assert plain.report["baseline"] is None and plain.report["null_reasons"]["baseline"] == "needs --baseline"
-    curves = result.curves()
-    assert {"loss", "health_gradient_norm", "baseline_bias_loss", "baseline_normalized_loss"} <= set(curves)
-    assert curves["baseline_none_loss"].shape == (3,)
-
-
-def test_an_interrupted_comparison_keeps_the_restoration(
-    noisy_scene: torch.Tensor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(*arguments: Any) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(baseline, "fit_side", interrupted)
-    picture = noisy_scene.permute(1, 2, 0).numpy()
-    result = restore.denoise(picture, baseline="unnormalized", sigma=25, **SETTINGS)
-    assert np.array_equal(result.image, restore.denoise(picture, sigma=25, **SETTINGS).image)
-    assert result.report["baseline"] is None
-    assert any("was interrupted" in warning for warning in result.report["warnings"])

@@ -12,7 +12,7 @@ from torch import nn
 
 from restore.fitting import Training, fit, make_plan
 from restore.fitting.rescue import Rescue
-from restore.health import HealthRecorder
+from restore.health import HealthRecord, HealthRecorder
 from restore.problems.problem import Problem, denoising
 from restore.settings import FitSettings, Plan
 
@@ -39,18 +39,23 @@ def _gradients(training: Training) -> dict[str, torch.Tensor]:
     return dict(zip(named, torch.autograd.grad(loss, list(named.values()), allow_unused=True), strict=True))
 
 
+def _first_look(training: Training) -> HealthRecord:
+    """Do one step and return what a recorder saw of it."""
+    recorder = HealthRecorder()
+    recorder.attach(training)
+    step = training.step(1)
+    assert step is not None
+    recorder(step)
+    return recorder.record
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_norms_are_those_of_autograd_by_hand(problem: Problem, optimizer: str) -> None:
     plan = _plan(problem, optimizer=optimizer)
     watched, twin = Training(problem, plan), Training(problem, plan)
     before = {name: p.detach().clone() for name, p in watched.prior.named_parameters()}
     gradients = _gradients(twin)
-    recorder = HealthRecorder()
-    recorder.attach(watched)
-    step = watched.step(1)
-    assert step is not None
-    recorder(step)
-    record = recorder.record
+    record = _first_look(watched)
     after = dict(watched.prior.named_parameters())
     for at, layer in enumerate(record.layers):
         name = f"{layer}.weight"
@@ -78,12 +83,7 @@ def test_activations_are_those_that_reach_the_next_layer(problem: Problem) -> No
     draw = Training(problem, _plan(problem))._objective.draw()
     with torch.no_grad():
         stem = training.prior.stem(*draw.inputs)
-    recorder = HealthRecorder()
-    recorder.attach(training)
-    step = training.step(1)
-    assert step is not None
-    recorder(step)
-    record = recorder.record
+    record = _first_look(training)
     assert record.activation_mean[0][0] == pytest.approx(stem.mean().item(), abs=1e-6)
     assert record.activation_variance[0][0] == pytest.approx(
         stem.var(dim=(0, 2, 3), correction=0).mean().item(), rel=1e-5
@@ -144,6 +144,7 @@ def test_the_arrays_can_be_written_and_read(problem: Problem, tmp_path: Any) -> 
     np.savez(tmp_path / "health.npz", **recorder.record.arrays())
     read = np.load(tmp_path / "health.npz", allow_pickle=False)
     assert read["health_gradient_norm"].shape == (len(read["health_iteration"]), len(read["health_layers"]))
+    assert (read["health_steps"], read["health_spikes"], read["health_nonfinite"]) == (6, 0, 0)
 
 
 def test_dead_units_are_those_that_do_not_vary(problem: Problem) -> None:
@@ -152,12 +153,7 @@ def test_dead_units_are_those_that_do_not_vary(problem: Problem) -> None:
     with torch.no_grad():
         stem[0].weight[:3] = 0
     assert isinstance(stem[0], nn.Conv2d)
-    recorder = HealthRecorder()
-    recorder.attach(training)
-    step = training.step(1)
-    assert step is not None
-    recorder(step)
-    assert recorder.record.dead_fraction[0][0] == pytest.approx(3 / 8)
+    assert _first_look(training).dead_fraction[0][0] == pytest.approx(3 / 8)
 
 
 @pytest.mark.parametrize("cell", ["none", "gru"])

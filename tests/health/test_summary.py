@@ -105,25 +105,31 @@ def _record(**values: Any) -> HealthRecord:
 
 
 @pytest.mark.parametrize(
-    ("values", "rewinds", "verdict"),
+    ("values", "set_back", "verdict"),
     [
-        ({}, 0, "healthy"),
-        ({"spikes": 5}, 0, "unstable"),
-        ({"spikes": 1}, 0, "healthy"),
-        ({}, 2, "unstable"),
-        ({"nonfinite": 1}, 0, "nan"),
-        ({"gradient_norm": [[1e-4, 1.0]]}, 0, "vanishing"),
-        ({"gradient_norm": [[1e-4, 1.0]], "weight_norm": [[1e4, 1.0]]}, 0, "healthy"),  # what a normalisation does
-        ({"update_ratio": [[1e-9, 1e-3]]}, 0, "vanishing"),
-        ({"recurrent_norm": [[1e-6, 1.0]]}, 0, "vanishing"),
-        ({"recurrent_norm": [[0.5, 1.0]]}, 0, "healthy"),
+        ({}, (), "healthy"),
+        ({"spikes": 5}, (), "unstable"),
+        ({"spikes": 1}, (), "healthy"),
+        ({}, (0.5, math.nan), "unstable"),
+        ({"nonfinite": 1}, (), "nan"),
+        ({"gradient_norm": [[1e-4, 1.0]]}, (), "vanishing"),
+        ({"gradient_norm": [[1e-4, 1.0]], "weight_norm": [[1e4, 1.0]]}, (), "healthy"),  # what a normalisation does
+        ({"update_ratio": [[1e-9, 1e-3]]}, (), "vanishing"),
+        ({"recurrent_norm": [[1e-6, 1.0]]}, (), "vanishing"),
+        ({"recurrent_norm": [[0.5, 1.0]]}, (), "healthy"),
     ],
 )
-def test_what_leads_to_a_verdict(values: dict[str, Any], rewinds: int, verdict: str) -> None:
-    health = gradient_health(_record(**values), rewinds)
+def test_what_leads_to_a_verdict(values: dict[str, Any], set_back: tuple[float, ...], verdict: str) -> None:
+    health = gradient_health(_record(**values), set_back)
     assert health["verdict"] == verdict
     assert health["thresholds"]["vanishing_below"] == 1e-3
     assert health["reasons"]
+
+
+def test_steps_that_were_set_back_are_counted_and_told() -> None:
+    health = gradient_health(_record(), (0.5, math.nan, math.inf))
+    assert health["set_back"] == {"steps": 3, "nonfinite": 2}
+    assert "3 steps were set back, 2 of them for a loss that was not finite" in health["reasons"][0]
 
 
 def test_looks_before_the_gain_of_a_refinement_leaves_0_tell_nothing() -> None:

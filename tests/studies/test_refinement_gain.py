@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from restore.errors import InputError
-from restore.studies.refinement_gain import QUICK, measure_gain, table
+from restore.studies.gain_trials import table
+from restore.studies.refinement_gain import QUICK, measure_gain
 
 BUDGET = replace(QUICK, screen=32, final=32, cells=("rnn", "sbornn"))
 # A deep decoder only makes pictures of 64x64 and more.
