@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from restore.cli.paging import ReportOption, WithReport, prepare_page, write_page
 from restore.settings import CELL_NAMES, CHOICES, FitSettings
 
+if TYPE_CHECKING:
+    from restore.studies.refinement_cost import Cost
+
 __all__ = ["bench"]
+
+COLUMNS = ("cell", "ms a step", "ratio", "parameters added")
 
 bench = typer.Typer(
     name="bench", no_args_is_help=True, help="What things cost on this machine, as ratios of one interleaved run."
@@ -23,7 +30,7 @@ def about() -> None:
     """What things cost on this machine, as ratios of one interleaved run."""
 
 
-@bench.command()
+@bench.command(cls=WithReport)
 def refinement(
     cells: Annotated[list[str] | None, typer.Argument(help="Cells; all of them unless named.")] = None,
     refine: Annotated[str, typer.Option("--refine", help=f"{', '.join(CHOICES['refine'][:2])}.")] = "features",
@@ -34,26 +41,32 @@ def refinement(
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Steps of each, in turn.")] = 20,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list.")] = False,
+    report: ReportOption = None,
 ) -> None:
     """Time of a step with each recurrent refinement over the time without, by medians of interleaved steps."""
     from restore.cli.allocator import keep_freed_memory
     from restore.studies.refinement_cost import refinement_costs
 
     keep_freed_memory()
+    target = prepare_page(report, "bench-refinement")
     bare = FitSettings(prior=prior, device=device)
     refined = replace(bare, cell="rnn", refine=refine, refine_steps=refine_steps, refine_channels=refine_channels)
     variants = [replace(refined, cell=cell) for cell in cells or CELL_NAMES]
     costs = refinement_costs(bare, variants, size=(size, size), rounds=rounds)
+    title, lead = "Cost of refinement", f"{prior}, {refine}, T = {refine_steps}, {size}x{size}, {rounds} rounds"
+    write_page(target, lambda: _page(title, lead, COLUMNS, [_row(cost) for cost in costs]))
     if as_json:
         typer.echo(json.dumps([asdict(cost) for cost in costs], indent=2, allow_nan=False))
         return
-    typer.echo(f"| {'cell':14} | ms a step | ratio | parameters added |")
+    typer.echo(f"| {COLUMNS[0]:14} | {' | '.join(COLUMNS[1:])} |")
     typer.echo(f"|{'-' * 16}|----------:|------:|-----------------:|")
     for cost in costs:
-        typer.echo(f"| {cost.cell:14} | {cost.milliseconds:9.1f} | {cost.ratio:5.2f} | {cost.parameters:16,} |")
+        name, *numbers = _row(cost)
+        aligned = (number.rjust(len(column)) for number, column in zip(numbers, COLUMNS[1:], strict=True))
+        typer.echo(f"| {name:14} | {' | '.join(aligned)} |")
 
 
-@bench.command()
+@bench.command(cls=WithReport)
 def gain(
     screen: Annotated[Path, typer.Option("--screen", help="Picture that chooses the refinements.")],
     final: Annotated[list[Path], typer.Option("--final", help="Picture that judges them; repeatable.")],
@@ -61,6 +74,7 @@ def gain(
     quick: Annotated[bool, typer.Option("--quick", help="A few steps of everything, to see that it runs.")] = False,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
+    report: ReportOption = None,
 ) -> None:
     """Does a recurrent refinement help? PSNR with and without at equal time, on pictures that did not choose it.
 
@@ -70,34 +84,52 @@ def gain(
 
     from restore.cli.allocator import keep_freed_memory
     from restore.images import atomic_write_bytes
-    from restore.studies.gain_trials import table
+    from restore.studies.gain_trials import HEADER, rows, table
     from restore.studies.refinement_gain import FULL, QUICK, measure_gain
 
     keep_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)
     budget = QUICK if quick else FULL
+    target = prepare_page(report, f"{output}-gain")
     screened, judged = measure_gain(
         screen, final, output, budget, device=device, say=lambda line: typer.echo(line, err=True)
     )
     text = f"Screening\n\n{table(screened)}\n\nOther pictures, seeds {list(budget.seeds)}\n\n{table(judged)}\n"
     atomic_write_bytes(output / "table.md", text.encode(), existing="overwrite")
+    lead = f"chosen on {screen.name}, measured on the other pictures with the seeds {list(budget.seeds)}"
+    write_page(target, lambda: _page("Gain of refinement", lead, HEADER, rows(judged)))
     typer.echo(text, nl=False)
 
 
-@bench.command()
+@bench.command(cls=WithReport)
 def health(
     prior: Annotated[str, typer.Option("--prior", help="Untrained network.")] = "hourglass",
     size: Annotated[int, typer.Option("--size", min=16, help="Height and width of the picture.")] = 256,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Stretches of steps of each, in turn.")] = 6,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    report: ReportOption = None,
 ) -> None:
     """Time of a fit with --health over the time without, by medians of interleaved stretches of steps."""
     from restore.cli.allocator import keep_freed_memory
     from restore.studies.health_cost import health_cost
 
     keep_freed_memory()
+    target = prepare_page(report, "bench-health")
     cost = health_cost(FitSettings(prior=prior, device=device), size=(size, size), rounds=rounds)
     typer.echo(
         f"a look every {cost.every} steps of {cost.milliseconds:.1f} ms: {cost.ratio:.3f} times the time without"
     )
+    columns = ("steps between looks", "ms a step", "ratio")
+    row = (str(cost.every), f"{cost.milliseconds:.1f}", f"{cost.ratio:.3f}")
+    write_page(target, lambda: _page("Cost of --health", f"{prior}, {size}x{size}, {rounds} rounds", columns, [row]))
+
+
+def _row(cost: Cost) -> tuple[str, str, str, str]:
+    return cost.cell, f"{cost.milliseconds:.1f}", f"{cost.ratio:.2f}", f"{cost.parameters:,}"
+
+
+def _page(title: str, lead: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    from restore.report.measured import Table, measured_page
+
+    return measured_page(title, lead, [Table(columns, rows)])

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
+import typer
 from typer.core import TyperCommand
 
-__all__ = ["WithReport", "check_folder_page", "report_path", "write_folder_page"]
+from restore.errors import OutputError
+
+__all__ = [
+    "ReportOption",
+    "WithReport",
+    "check_folder_page",
+    "prepare_page",
+    "report_path",
+    "write_folder_page",
+    "write_page",
+]
 
 OPTION = "--report"
+
+ReportOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(OPTION, metavar="[FILE.html]", help="Write a page of the measurement, with curves."),
+]
 
 
 class WithReport(TyperCommand):
@@ -32,6 +48,32 @@ def report_path(wanted: str | None, output: str | Path) -> Path | None:
     if wanted is None:
         return None
     return Path(wanted) if wanted else Path(f"{output}.html")
+
+
+def prepare_page(wanted: str | None, output: str) -> Path | None:
+    """Return where the page of a measurement goes, as `report_path`, having made sure that it can be made and written.
+
+    Raises OutputError where a file is there or cannot be written, UsageError where matplotlib is not installed.
+    """
+    target = report_path(wanted, output)
+    if target is not None:
+        from restore.images.atomic import check_target
+        from restore.report.phase import require_matplotlib
+
+        if target.exists():
+            raise OutputError(f"{str(target)!r} exists already: name another file with --report FILE.html.")
+        check_target(target, existing="error")
+        require_matplotlib()
+    return target
+
+
+def write_page(target: Path | None, page: Callable[[], str]) -> None:
+    """Write a page that `prepare_page` has prepared; nothing unless it was asked for."""
+    if target is not None:
+        from restore.images.atomic import atomic_write_bytes
+
+        atomic_write_bytes(target, page().encode())
+        typer.echo(f"wrote {target}", err=True)
 
 
 def check_folder_page(wanted: str | None, folder: Path) -> None:

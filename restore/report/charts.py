@@ -15,7 +15,7 @@ from restore.report.pictures import data_uri
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Chart", "run_charts"]
+__all__ = ["Chart", "line_chart", "run_charts"]
 
 Curves = Mapping[str, np.ndarray[Any, Any]]
 
@@ -48,6 +48,34 @@ def run_charts(curves: Curves, best: int | None) -> list[Chart]:
     if len(curves.get("health_recurrent_norm", ())):
         charts.append(_way_back(curves))
     return charts
+
+
+def line_chart(
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    caption: str,
+    *,
+    across: str,
+    logarithmic: bool = False,
+) -> Chart:
+    """Return a chart of lines by name, each the abscissae and the ordinates of its points.
+
+    Args:
+        across: what the abscissa is.
+        logarithmic: whether the ordinate is.
+
+    Raises UsageError where matplotlib is not installed.
+    """
+    require_matplotlib()
+
+    def draw(axes: Axes) -> None:
+        for name, (x, y) in lines.items():
+            axes.plot(x, y, label=name, linewidth=1.2)
+        axes.set_xlabel(across)
+        if logarithmic:
+            axes.set_yscale("log")
+        axes.legend(fontsize=7, frameon=False)
+
+    return Chart(_svg(draw), caption)
 
 
 def _lines(curves: Curves, name: str, best: int | None, caption: str, *, logarithmic: bool = False) -> Chart:

@@ -17,7 +17,7 @@ from restore.report.charts import Chart, run_charts
 from restore.report.findings import findings
 from restore.report.pictures import Pixels, data_uri, difference, picture_uri
 
-__all__ = ["Pair", "ablation_page", "claims_page", "run_page"]
+__all__ = ["Pair", "ablation_page", "claims_page", "render", "run_page"]
 
 LONG = ("gradient_health", "baseline", "pages", "arguments", "null_reasons")
 """Entries of a report that a table cannot hold; the page shows them in other ways."""
@@ -53,7 +53,7 @@ def run_page(report: Mapping[str, Any], curves: Mapping[str, np.ndarray[Any, Any
         )
     charts = run_charts(curves, report["iteration_best"]) if curves else []
     name = report["output"] or report["input"] or "a picture"
-    return _render(
+    return render(
         "run.html.j2",
         title=f"{report['command']}: {Path(name).name}",
         lead=f"{report['prior']}, {report['norm']} normalisation, {report['objective']}, {report['seconds']:.0f} "
@@ -87,7 +87,7 @@ def ablation_page(folder: Path) -> str:
     ]
     figures = sorted((folder / "figures").glob("*.png")) if (folder / "figures").is_dir() else []
     summary = folder / "summary.md"
-    return _render(
+    return render(
         "ablation.html.j2",
         title=f"Ablation: {folder.resolve().name}",
         lead=f"{len(rows)} trials have ended",
@@ -116,7 +116,7 @@ def claims_page(folder: Path) -> str:
             f"{str(folder)!r} holds no results: name an output, its sidecar, or a folder of ablate or reproduce."
         )
     met = sum(claim["verdict"] == "met" for claim in claims)
-    return _render(
+    return render(
         "claims.html.j2", title="Claims measured again", lead=f"{met} of {len(claims)} are met", claims=claims
     )
 
@@ -156,7 +156,8 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _render(template: str, **values: Any) -> str:
+def render(template: str, **values: Any) -> str:
+    """Return one of the templates, filled in; what is filled in cannot break out of its place."""
     import jinja2
 
     environment = jinja2.Environment(

@@ -14,7 +14,7 @@ from restore.runs.store import Record, Store
 from restore.runs.trial import Damage, Source, Trial, TrialPlan, content_hash
 from restore.settings import FitSettings
 
-__all__ = ["Gain", "Variant", "measure_variants", "middle", "table"]
+__all__ = ["HEADER", "Gain", "Variant", "measure_variants", "middle", "rows", "table"]
 
 Variant = tuple[str, FitSettings]
 """What a study calls some settings, and the settings."""
@@ -125,16 +125,26 @@ def _line(name: str, record: Record) -> str:
     )
 
 
-def table(gains: Sequence[Gain]) -> str:
-    """Return a Markdown table of the gains."""
-    lines = [
-        "| prior | problem | refinement | steps | parameters | written | peak | final | gain in dB (least, most) |",
-        "|---|---|---|--:|--:|--:|--:|--:|--:|",
-    ]
-    lines += [
-        f"| {gain.prior} | {gain.problem} | {gain.variant} | {gain.iterations} | {gain.parameters:,} "
-        f"| {gain.written:.2f} | {gain.peak:.2f} | {gain.final:.2f} "
-        f"| {gain.gain:+.2f} ({gain.least:+.2f}, {gain.most:+.2f}) |"
+HEADER = (
+    *("prior", "problem", "refinement", "steps", "parameters"),
+    *("written", "peak", "final", "gain in dB (least, most)"),
+)
+"""Columns of a table of gains."""
+
+
+def rows(gains: Sequence[Gain]) -> list[tuple[str, ...]]:
+    """Return the gains as rows under `HEADER`."""
+    return [
+        (
+            *(gain.prior, gain.problem, gain.variant, str(gain.iterations), f"{gain.parameters:,}"),
+            *(f"{value:.2f}" for value in (gain.written, gain.peak, gain.final)),
+            f"{gain.gain:+.2f} ({gain.least:+.2f}, {gain.most:+.2f})",
+        )
         for gain in gains
     ]
-    return "\n".join(lines)
+
+
+def table(gains: Sequence[Gain]) -> str:
+    """Return a Markdown table of the gains."""
+    rule = "|---|---|---|--:|--:|--:|--:|--:|--:|"
+    return "\n".join([f"| {' | '.join(HEADER)} |", rule, *(f"| {' | '.join(row)} |" for row in rows(gains))])

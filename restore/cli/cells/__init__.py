@@ -7,6 +7,7 @@ import typer
 from restore.cli.cells.dynamics import dynamics
 from restore.cli.cells.listing import list_cells
 from restore.cli.cells.probe import probe
+from restore.cli.paging import WithReport
 
 __all__ = ["cells"]
 
@@ -17,5 +18,5 @@ cells = typer.Typer(
     help="List the recurrent cells, probe their gradients, analyse their dynamics.",
 )
 cells.command("list")(list_cells)
-cells.command()(probe)
-cells.command()(dynamics)
+cells.command(cls=WithReport)(probe)
+cells.command(cls=WithReport)(dynamics)

@@ -12,6 +12,7 @@ import typer
 from restore.cli.cells.output import number, print_json, print_table
 from restore.cli.cells.parameters import read_cell
 from restore.cli.options import Existing
+from restore.cli.paging import ReportOption, prepare_page, write_page
 from restore.errors import OutputError, UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from restore.studies.dynamics import Analysis, Scan
 
 __all__ = ["dynamics"]
+
+POINTS = ("", "kind", "position", "eigenvalues")
+CYCLES = ("", "period", "Floquet multipliers", "through")
+EXPONENTS = ("from", "exponents")
+SCAN = ("value", "stable", "unstable", "saddle", "periods of cycles")
 
 SHOWN = 8
 """Units of a state, eigenvalues and exponents that a line of text shows; --json has all."""
@@ -42,6 +48,7 @@ def dynamics(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object; a complex number is [real, imaginary].")
     ] = False,
+    report: ReportOption = None,
 ) -> None:
     """Find the fixed points, limit cycles, Lyapunov exponents and bifurcations of a cell that is left alone.
 
@@ -61,6 +68,8 @@ def dynamics(
     if plot is not None:
         _check_plot(plot, cell.size, parameters, existing.value)
 
+    page = prepare_page(report, f"{parameters.stem}-dynamics")
+
     from restore.studies.dynamics import analyse, scan_parameter
 
     scanned = None
@@ -72,6 +81,7 @@ def dynamics(
 
         title = f"{name}, {parameters.name}"
         atomic_write_bytes(plot, draw_phase_portrait(found.portrait, title), existing=existing.value)
+    write_page(page, lambda: _page(name, cell, parameters.name, found, scanned))
     if as_json:
         print_json(_report(name, cell, parameters, found, scanned, plot))
         return
@@ -152,25 +162,67 @@ def _scan_report(scanned: Scan) -> dict[str, Any]:
 def _print(name: str, cell: CTGRU | LimitCycle, found: Analysis) -> None:
     typer.echo(f"{name} of {cell.size} units without a drive: {_count(len(found.fixed_points), 'fixed point')}")
     if found.fixed_points:
-        rows = [
-            (str(place), point.kind, _list(point.position.round(decimals=10) + 0.0), _list(point.eigenvalues))
-            for place, point in enumerate(found.fixed_points, 1)
-        ]
-        print_table(("", "kind", "position", "eigenvalues"), rows, indent="  ")
+        print_table(POINTS, _points(found), indent="  ")
     typer.echo(_count(len(found.cycles), "stable limit cycle"))
     if found.cycles:
-        rows = [
-            (str(place), number(cycle.period), _list(cycle.multipliers), _list(cycle.orbit[0]))
-            for place, cycle in enumerate(found.cycles, 1)
-        ]
-        print_table(("", "period", "Floquet multipliers", "through"), rows, indent="  ")
-    typer.echo(f"Lyapunov exponents of the map of one step, dt = {number(cell.dt)}, in nats a step")
-    print_table(("from", "exponents"), [(item.origin, _list(item.exponents)) for item in found.attractors], indent="  ")
+        print_table(CYCLES, _cycles(found), indent="  ")
+    typer.echo(_exponents_title(cell))
+    print_table(EXPONENTS, _exponents(found), indent="  ")
+
+
+def _points(found: Analysis) -> list[tuple[str, ...]]:
+    return [
+        (str(place), point.kind, _list(point.position.round(decimals=10) + 0.0), _list(point.eigenvalues))
+        for place, point in enumerate(found.fixed_points, 1)
+    ]
+
+
+def _cycles(found: Analysis) -> list[tuple[str, ...]]:
+    return [
+        (str(place), number(cycle.period), _list(cycle.multipliers), _list(cycle.orbit[0]))
+        for place, cycle in enumerate(found.cycles, 1)
+    ]
+
+
+def _exponents(found: Analysis) -> list[tuple[str, ...]]:
+    return [(item.origin, _list(item.exponents)) for item in found.attractors]
+
+
+def _exponents_title(cell: CTGRU | LimitCycle) -> str:
+    return f"Lyapunov exponents of the map of one step, dt = {number(cell.dt)}, in nats a step"
+
+
+def _page(name: str, cell: CTGRU | LimitCycle, source: str, found: Analysis, scanned: Scan | None) -> str:
+    from restore.report.charts import Chart
+    from restore.report.measured import Table, measured_page
+    from restore.report.phase import draw_phase_portrait
+    from restore.report.pictures import data_uri
+
+    charts = []
+    if found.portrait is not None:
+        drawing = draw_phase_portrait(found.portrait, f"{name}, {source}")
+        charts = [Chart(data_uri(drawing, "image/png"), "Flow, nullclines, fixed points and stable limit cycles")]
+    tables = [
+        Table(POINTS, _points(found), _count(len(found.fixed_points), "fixed point")),
+        Table(CYCLES, _cycles(found), _count(len(found.cycles), "stable limit cycle")),
+        Table(EXPONENTS, _exponents(found), _exponents_title(cell)),
+    ]
+    findings = [] if scanned is None else _changes(scanned)
+    if scanned is not None:
+        tables.append(Table(SCAN, _snapshots(scanned), f"scan of {scanned.parameter}"))
+    lead = f"{name} of {cell.size} units without a drive, from {source}"
+    return measured_page(f"Dynamics of {name}", lead, tables, charts, findings)
 
 
 def _print_scan(scanned: Scan) -> None:
     typer.echo(f"scan of {scanned.parameter}")
-    rows = [
+    print_table(SCAN, _snapshots(scanned), indent="  ")
+    for line in _changes(scanned):
+        typer.echo(line)
+
+
+def _snapshots(scanned: Scan) -> list[tuple[str, ...]]:
+    return [
         (
             number(snapshot.value),
             str(snapshot.census["stable"]),
@@ -180,12 +232,14 @@ def _print_scan(scanned: Scan) -> None:
         )
         for snapshot in scanned.snapshots
     ]
-    print_table(("value", "stable", "unstable", "saddle", "periods of cycles"), rows, indent="  ")
-    if not scanned.bifurcations:
-        typer.echo("no bifurcation between these values")
+
+
+def _changes(scanned: Scan) -> list[str]:
+    lines = []
     for change in scanned.bifurcations:
         digits = max(4, 2 - math.floor(math.log10(abs(change.high.value - change.low.value))))
-        typer.echo(f"{change.kind} between {change.low.value:.{digits}f} and {change.high.value:.{digits}f}")
+        lines.append(f"{change.kind} between {change.low.value:.{digits}f} and {change.high.value:.{digits}f}")
+    return lines or ["no bifurcation between these values"]
 
 
 def _list(values: Any) -> str:

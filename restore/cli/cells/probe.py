@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from restore.cli.cells.output import number, print_json, print_table, shows
+from restore.cli.paging import ReportOption, prepare_page, write_page
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from restore.studies.probe import Probe
 
 __all__ = ["probe"]
+
+HEADER = ("cell", "verdict", "singular values of dh_T/dh_0", "orthogonality error", "spectral radius", "|h_T|")
 
 
 def probe(
@@ -23,6 +28,7 @@ def probe(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object with all figures; what is not finite is null.")
     ] = False,
+    report: ReportOption = None,
 ) -> None:
     """Drive a fresh cell with noise and follow the gradient of <v, h_T> back, beside the same for rnn and gru.
 
@@ -33,11 +39,14 @@ def probe(
     """
     from restore.studies.probe import probe_with_controls
 
+    target = prepare_page(report, f"{name}-probe")
     probed, controls = probe_with_controls(name, size=size, steps=steps, seed=seed)
+    every = list({probe.cell: probe for probe in (probed, *controls.values())}.values())
+    write_page(target, lambda: _page(every))
     if as_json:
         print_json(_report(probed, controls))
     else:
-        _print(probed, controls)
+        _print(every)
 
 
 def _report(probed: Probe, controls: Mapping[str, Probe]) -> dict[str, Any]:
@@ -57,15 +66,46 @@ def _measures(probed: Probe) -> dict[str, Any]:
     }
 
 
-def _print(probed: Probe, controls: Mapping[str, Probe]) -> None:
-    every = list({probe.cell: probe for probe in (probed, *controls.values())}.values())
-    typer.echo(f"size {probed.size}, {probed.steps} steps, seed {probed.seed}; L = <v, h_T>\n")
-    header = ("cell", "verdict", "singular values of dh_T/dh_0", "orthogonality error", "spectral radius", "|h_T|")
-    print_table(header, [_row(probe) for probe in every])
+def _print(every: list[Probe]) -> None:
+    typer.echo(f"{_setting(every[0])}\n")
+    print_table(HEADER, [_row(probe) for probe in every])
     _print_curves(every)
     typer.echo()
     for probe in every:
         typer.echo(_conclusion(probe))
+
+
+def _setting(probe: Probe) -> str:
+    return f"size {probe.size}, {probe.steps} steps, seed {probe.seed}; L = <v, h_T>"
+
+
+def _page(every: list[Probe]) -> str:
+    from restore.report.charts import line_chart
+    from restore.report.measured import Table, measured_page
+
+    def over_time(of: Callable[[Probe], Tensor]) -> dict[str, tuple[list[int], list[float]]]:
+        return {probe.cell: (list(range(len(of(probe)))), of(probe).tolist()) for probe in every}
+
+    charts = [
+        line_chart(
+            over_time(lambda probe: probe.gradient_norms), "|dL/dh_t| from t = 0 to T", across="t", logarithmic=True
+        ),
+        line_chart(over_time(lambda probe: probe.state_norms), "|h_t|", across="t"),
+        line_chart(
+            over_time(lambda probe: probe.singular_values),
+            "Singular values of dh_T/dh_0, the largest first",
+            across="number",
+            logarithmic=True,
+        ),
+    ]
+    findings = [_conclusion(probe) for probe in every]
+    return measured_page(
+        f"Gradients through {every[0].cell}",
+        _setting(every[0]),
+        [Table(HEADER, [_row(probe) for probe in every])],
+        charts,
+        findings,
+    )
 
 
 def _row(probe: Probe) -> tuple[str, ...]:
