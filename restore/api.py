@@ -24,7 +24,7 @@ from restore.problems.problem import Problem, denoising, inpainting
 from restore.restoration import Restoration
 from restore.settings import FitSettings, Plan
 
-__all__ = ["ImageLike", "MaskLike", "check_finite", "denoise", "inpaint"]
+__all__ = ["ImageLike", "MaskLike", "check_finite", "checked_sigma", "denoise", "inpaint"]
 
 ImageLike: TypeAlias = str | Path | np.ndarray[Any, Any] | Image.Image | Picture
 """A path, an array (H, W), (H, W, C) of uint8, uint16 or float, a PIL image, or a `Picture`."""
@@ -82,7 +82,7 @@ def denoise(
     picture = _picture(image)
     check_finite(picture)
     estimated = sigma == "auto"
-    level = 255 * estimate_sigma(picture.pixels) if sigma == "auto" else _checked_sigma(sigma)
+    level = 255 * estimate_sigma(picture.pixels) if sigma == "auto" else checked_sigma(sigma)
     problem = denoising(torch.from_numpy(picture.pixels.copy()), level)
     warnings = list(picture.notes)
     correlation = noise_correlation(picture.pixels)
@@ -135,7 +135,7 @@ def inpaint(
     warnings = list(picture.notes)
     if mask is not None and hole.mean() > 0.5:
         warnings.append(POLARITY_HINT.format(share=float(hole.mean())))
-    problem = inpainting(torch.from_numpy(picture.pixels.copy()), torch.from_numpy(hole), _checked_sigma(sigma))
+    problem = inpainting(torch.from_numpy(picture.pixels.copy()), torch.from_numpy(hole), checked_sigma(sigma))
     watch = _Watch(reference, observers, announce, health, baseline, say)
     return _run("inpaint", picture, problem, False, warnings, watch, settings, began)
 
@@ -231,7 +231,8 @@ def _hole(picture: Picture, mask: MaskLike | None, invert: bool) -> np.ndarray[A
     return np.asarray(hole | picture.invalid)
 
 
-def _checked_sigma(sigma: float) -> float:
+def checked_sigma(sigma: float) -> float:
+    """Return the noise's standard deviation; raise UsageError for what can be none."""
     if not (isinstance(sigma, int | float) and 0 <= sigma < 1000):
         raise UsageError(
             f"sigma is the noise on the scale of 0 to 255, at least 0, not {sigma!r}: give another or 'auto'."

@@ -35,7 +35,12 @@ def ablate(
     ] = False,
     shard: Annotated[
         str | None,
-        typer.Option("--shard", metavar="I/N", help="Run part I of N, for jobs that share it.", rich_help_panel=RUN),
+        typer.Option(
+            "--shard",
+            metavar="I/N",
+            help="Run part I of N, for jobs that share it; slurm: of the job array.",
+            rich_help_panel=RUN,
+        ),
     ] = None,
     threads: Threads = None,
     report: Report = None,

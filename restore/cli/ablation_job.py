@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,15 +14,14 @@ import typer
 from restore.cli.ablation_output import write_results
 from restore.cli.allocator import keep_freed_memory
 from restore.cli.paging import check_folder_page, write_folder_page
-from restore.errors import UsageError
 from restore.report.ablation import as_json, summary_text
 from restore.report.page import ablation_page
 from restore.report.tables import aligned
-from restore.runs.ablation import Ablation
 from restore.runs.config import read_ablation
 from restore.runs.engine import run_trials
 from restore.runs.estimate import Cost, estimate, look_ahead
 from restore.runs.results import write_environment
+from restore.runs.shard import part_of
 from restore.runs.store import Record, Store
 from restore.runs.trial import Trial
 from restore.studies.ablation import find
@@ -59,7 +57,7 @@ def run(job: AblationJob) -> None:
     if job.threads is not None:
         torch.set_num_threads(job.threads)
     ablation = read_ablation(job.config, job.changes)
-    trials = _part(ablation, job.shard)
+    trials = part_of(ablation.plan.trials, job.shard)
     if job.dry_run:
         _dry_run(job, trials)
         return
@@ -97,19 +95,6 @@ def run(job: AblationJob) -> None:
         typer.echo(f"wrote {store.folder}", err=True)
     if any(record["status"] == "failed" for record in records.values()):
         raise typer.Exit(FAILED)
-
-
-def _part(ablation: Ablation, shard: str | None) -> Sequence[Trial]:
-    """Return the trials of this shard.
-
-    Raises UsageError for a shard that is not I/N.
-    """
-    if shard is None:
-        return ablation.plan.trials
-    match = re.fullmatch(r"(\d+)/(\d+)", shard)
-    if match is None or not 1 <= int(match[1]) <= int(match[2]):
-        raise UsageError(f"--shard takes I/N, part I of N from 1/N to N/N, not {shard!r}.")
-    return ablation.plan.shard(int(match[1]), int(match[2]))
 
 
 def _dry_run(job: AblationJob, trials: Sequence[Trial]) -> None:

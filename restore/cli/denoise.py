@@ -13,14 +13,17 @@ __all__ = ["denoise"]
 
 @opt.with_shared
 def denoise(
-    image: opt.Input,
+    images: opt.Inputs,
     sigma: Annotated[
         str, typer.Option("--sigma", help="Noise on the scale of 0 to 255; auto estimates it.", rich_help_panel=opt.FIT)
     ] = "auto",
     *,
     shared: opt.Shared,
 ) -> None:
-    """Remove noise from a picture. It must be independent from pixel to pixel; its strength need not be known."""
+    """Remove noise from a picture, or many. It must be independent from pixel to pixel; its strength need not be known.
+
+    Many: restore denoise scans/ -o clean/. The same command goes on where it was killed.
+    """
     from restore.cli.job import Job, run
 
-    run(Job(image=image, options=shared, settings=shared.settings(), sigma=opt.parse_sigma(sigma)))
+    run(Job(images=tuple(images), options=shared, settings=shared.settings(), sigma=opt.parse_sigma(sigma)))

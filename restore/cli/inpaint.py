@@ -15,10 +15,12 @@ __all__ = ["inpaint"]
 
 @opt.with_shared
 def inpaint(
-    image: opt.Input,
+    images: opt.Inputs,
     mask: Annotated[
         Path | None,
-        typer.Option("--mask", help="White (nonzero) is the hole. Only NaN pixels of float data need none."),
+        typer.Option(
+            "--mask", help="White (nonzero) is the hole; of many, one or a folder. Only NaN pixels need none."
+        ),
     ] = None,
     mask_invert: Annotated[bool, typer.Option("--mask-invert", help="Black is the hole.")] = False,
     sigma: Annotated[
@@ -27,14 +29,17 @@ def inpaint(
     *,
     shared: opt.Shared,
 ) -> None:
-    """Fill the holes of a picture: missing pixels, text, scratches, lost regions. Known pixels come back exactly."""
+    """Fill the holes of pictures: missing pixels, text, scratches, lost regions. Known pixels come back exactly.
+
+    Many: restore inpaint scans/ --mask masks/ -o whole/. The same command goes on where it was killed.
+    """
     from restore.cli.job import Job, run
 
     if mask is None and mask_invert:
         raise UsageError("--mask-invert turns a mask around, but no --mask was given.")
     run(
         Job(
-            image=image,
+            images=tuple(images),
             options=shared,
             settings=shared.settings(),
             sigma=sigma,

@@ -1,4 +1,4 @@
-"""One run of `denoise` or `inpaint`: from the words of the command line to files and messages."""
+"""One run of `denoise` or `inpaint` on one file: from the words of the command line to files and messages."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import typer
 from restore import api
 from restore.cli.allocator import keep_freed_memory
 from restore.cli.diagnosis import print_diagnosis, print_losses
-from restore.cli.options import Shared
+from restore.cli.options import Already, Shared
 from restore.cli.paging import report_path
 from restore.cli.progress import Progress
-from restore.errors import FitError, InputError, OutputError, UsageError
+from restore.errors import OutputError, UsageError
 from restore.fitting.forecast import forecast
 from restore.images import (
     Picture,
@@ -34,18 +34,21 @@ from restore.images import (
 from restore.problems.problem import Problem
 from restore.report.page import Pair, run_page
 from restore.report.phase import require_matplotlib
-from restore.restoration import (
-    Restoration,
-    curves_path,
-    save_curves,
-    save_pages,
-    sidecar_path,
-    to_json,
-    written_to,
+from restore.restoration import Restoration, to_json
+from restore.runs.files import (
+    FileRequest,
+    beside,
+    file_trial,
+    joined_curves,
+    joined_report,
+    read_references,
+    restore_page,
+    save_file,
 )
+from restore.runs.outputs import already_made, provenance
 from restore.settings import FitSettings, Plan
 
-__all__ = ["Job", "run"]
+__all__ = ["Job", "announce_fit", "run"]
 
 INTERRUPTED = 130
 
@@ -54,7 +57,7 @@ INTERRUPTED = 130
 class Job:
     """What the command line asked for."""
 
-    image: str
+    images: tuple[str, ...]
     options: Shared
     settings: FitSettings
     sigma: float | Literal["auto"]
@@ -62,36 +65,75 @@ class Job:
     mask: Path | None = None
     mask_invert: bool = False
 
+    @property
+    def existing(self) -> str:
+        """What a single file does about an output that is there, as `restore.images` names it."""
+        wanted = self.options.existing
+        return "error" if wanted in (None, Already.skip) else wanted.value
+
+    @property
+    def request(self) -> FileRequest:
+        """What is done with each file."""
+        return FileRequest(
+            command="inpaint" if self.inpaints else "denoise",
+            settings=self.settings,
+            sigma=self.sigma,
+            mask=None if self.mask is None else str(self.mask),
+            mask_invert=self.mask_invert,
+            health=self.options.health,
+            baseline=self.options.baseline,
+            curves=self.options.curves,
+        )
+
 
 def run(job: Job) -> None:
-    """Restore every page of the job's picture and write them to one file.
+    """Restore every page of the job's picture and write them to one file, or a batch of files to a folder.
 
     Raises RestoreError before the first step wherever it can be known by then, so that no work is lost.
     """
+    from restore.runs.inputs import is_batch
+
+    if job.sigma != "auto":
+        api.checked_sigma(job.sigma)
+    if is_batch(job.images):
+        from restore.cli.batch import run_batch
+
+        run_batch(job)
+        return
     try:
-        _run(job)
+        _run(job, job.images[0])
     except KeyboardInterrupt:
         typer.echo("restore: interrupted; nothing was written.", err=True)
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _run(job: Job) -> None:
+def _run(job: Job, image: str) -> None:
     began = time.perf_counter()
+    job.options.refuse_batch_options()
+    for role, path in (("mask", job.mask), ("reference", job.options.reference)):
+        if path is not None and path.is_dir():
+            raise UsageError(
+                f"the {role} {str(path)!r} is a folder, which only a folder of pictures may have: name a file."
+            )
     keep_freed_memory()
     if job.options.threads is not None:
         torch.set_num_threads(job.options.threads)
-    pages = _read(job.image)
-    target = _target(job, pages)
+    pages = _read(image)
+    path = _output(job, image, pages)
+    origin = _origin(job, image, path)
+    if path is not None and job.options.existing is Already.skip and already_made(path, origin):
+        if not job.options.quiet:
+            typer.echo(f"{path} is there already, made from the same input with the same settings: skipped.", err=True)
+        return
+    target = _target(job, path, pages)
     html = None if target is None else report_path(job.options.report, target)
     if html is not None:
         require_matplotlib()
-        check_target(html, existing=job.options.existing.value)
+        check_target(html, existing=job.existing)
     if not job.inpaints:
         for page in pages:
             api.check_finite(page)
-    references = (
-        [None] * len(pages) if job.options.reference is None else _references(job.options.reference, len(pages))
-    )
+    references = read_references(job.options.reference, len(pages))
     results: list[Restoration] = []
     for page, reference in zip(pages, references, strict=True):
         results.append(_restore(job, page, reference))
@@ -100,25 +142,19 @@ def _run(job: Job) -> None:
     interrupted = results[-1].interrupted
     if interrupted and len(results) < len(pages):
         raise KeyboardInterrupt
-    report = {**_joined([result.report for result in results]), "seconds": round(time.perf_counter() - began, 3)}
-    report |= {"arguments": sys.argv[1:]}
+    report = {**joined_report([result.report for result in results], target), **origin}
+    report |= {"seconds": round(time.perf_counter() - began, 3), "arguments": sys.argv[1:]}
     report["null_reasons"].pop("arguments", None)
-    if target is not None and job.inpaints and format_of(target).lossy:
-        report["warnings"].append("JPEG is lossy: known pixels cannot come back exactly; write PNG for that.")
     pictures = [result.picture for result in results]
     if target is None:
         sys.stdout.buffer.write(encode_pages(pictures, format_of(default_output("-", pages[0])).name))
         sys.stdout.buffer.flush()
     else:
-        report = written_to(target, report)
-        save_pages(pictures, report, target, existing=job.options.existing.value)
-        wanted = _writes_curves(job.options)
-        curves = _joined_curves([result.curves() for result in results]) if wanted or html is not None else {}
-        if wanted:
-            save_curves(curves, target, existing=job.options.existing.value)
+        save_file(results, report, target, job.request, existing=job.existing)
         if html is not None:
             pairs = [Pair(before.pixels, after.pixels) for before, after in zip(pages, pictures, strict=False)]
-            atomic_write_bytes(html, run_page(report, curves, pairs).encode(), existing=job.options.existing.value)
+            page_of_run = run_page(report, joined_curves([result.curves() for result in results]), pairs)
+            atomic_write_bytes(html, page_of_run.encode(), existing=job.existing)
     if job.options.as_json:
         typer.echo(to_json(report), nl=False)
     if not job.options.quiet:
@@ -137,55 +173,30 @@ def _restore(job: Job, page: Picture, reference: Picture | None) -> Restoration:
 
     def announce(problem: Problem, plan: Plan) -> None:
         if not job.options.quiet:
-            _announce(problem, plan, job.options.verbose)
+            announce_fit(problem, plan, job.options.verbose)
         progress.start(problem, plan)
 
-    settings = {field: getattr(job.settings, field) for field in job.settings.__dataclass_fields__}
-    shared: dict[str, Any] = {
-        "reference": reference,
-        "observers": [progress],
-        "announce": announce,
-        "health": job.options.health,
-        "baseline": job.options.baseline,
-        "say": lambda line: None if job.options.quiet else typer.echo(line, err=True),
-        **settings,
-    }
+    def say(line: str) -> None:
+        if not job.options.quiet:
+            typer.echo(line, err=True)
+
     try:
-        if job.inpaints:
-            mask = None if job.mask is None else str(job.mask)
-            sigma = 0.0 if job.sigma == "auto" else job.sigma
-            result = api.inpaint(page, mask, mask_invert=job.mask_invert, sigma=sigma, **shared)
-        else:
-            result = api.denoise(page, sigma=job.sigma, **shared)
-    except MemoryError as error:
-        raise FitError(f"not enough memory to fit {name}, {page.width}x{page.height}: crop or shrink it.") from error
+        return restore_page(page, job.request, reference=reference, observers=[progress], announce=announce, say=say)
     finally:
         progress.close()
-    return result
 
 
 def _read(image: str) -> list[Picture]:
-    if image == "-":
-        return read_pages_bytes(sys.stdin.buffer.read())
-    if Path(image).is_dir():
-        raise UsageError(f"{image} is a folder: name one picture, for example {image.rstrip('/')}/picture.png.")
-    return read_pages(image)
+    return read_pages_bytes(sys.stdin.buffer.read()) if image == "-" else read_pages(image)
 
 
-def _references(path: Path, pages: int) -> list[Picture]:
-    references = read_pages(path)
-    if len(references) != pages:
-        raise InputError(f"the reference {path} has {len(references)} page(s), the picture {pages}: give one a page.")
-    return references
+def _output(job: Job, image: str, pages: Sequence[Picture]) -> Path | None:
+    """Return where to write, or None for standard output.
 
-
-def _target(job: Job, pages: Sequence[Picture]) -> Path | None:
-    """Return where to write, or None for standard output, having made sure that it can be written.
-
-    Raises OutputError when it cannot, UsageError when standard output is asked to carry two things.
+    Raises UsageError where that has no name, or standard output is asked to carry two things.
     """
     if job.options.output == "-":
-        if job.options.curves or job.options.report is not None:
+        if job.request.curves or job.options.report is not None:
             raise UsageError(
                 "--curves and --report write beside the picture, which -o - does not: name a file with -o."
             )
@@ -193,28 +204,39 @@ def _target(job: Job, pages: Sequence[Picture]) -> Path | None:
             raise UsageError("--json and -o - both want standard output: write the picture to a file, or drop --json.")
         return None
     if job.options.output is not None:
-        path = Path(job.options.output)
-        if path.is_dir():
-            raise OutputError(f"the output {path} is a folder: name a file in it.")
-    elif job.image == "-":
+        return Path(job.options.output)
+    if image == "-":
         raise UsageError("a picture from standard input has no name to derive the output's from: give -o FILE or -o -.")
-    else:
-        path = default_output(job.image, pages[0])
+    return default_output(image, pages[0])
+
+
+def _origin(job: Job, image: str, path: Path | None) -> dict[str, Any]:
+    """Return what a report tells of where its picture came from; of standard input that is unknown."""
+    if image == "-" or path is None:
+        return {}
+    reference = None if job.options.reference is None else str(job.options.reference)
+    return provenance(file_trial(job.request, image, path.name, reference))
+
+
+def _target(job: Job, path: Path | None, pages: Sequence[Picture]) -> Path | None:
+    """Return where to write, having made sure that it can be written.
+
+    Raises OutputError when it cannot.
+    """
+    if path is None:
+        return None
+    if path.is_dir():
+        raise OutputError(f"the output {path} is a folder: name a file in it.")
     for source in (job.mask, job.options.reference):
         check_target(path, existing="overwrite", source=source)
-    check_output(pages, path, existing=job.options.existing.value)
-    check_target(sidecar_path(path), existing=job.options.existing.value)
-    if _writes_curves(job.options):
-        check_target(curves_path(path), existing=job.options.existing.value)
+    check_output(pages, path, existing=job.existing)
+    for other in beside(path, job.request):
+        check_target(other, existing=job.existing)
     return path
 
 
-def _writes_curves(options: Shared) -> bool:
-    """Whether the run's curves are kept in a file: what was recorded of the gradients is one of them."""
-    return options.curves or options.health
-
-
-def _announce(problem: Problem, plan: Plan, verbose: bool) -> None:
+def announce_fit(problem: Problem, plan: Plan, verbose: bool = False) -> None:
+    """Print what a fit is about to do, and what it will take."""
     cost = forecast(problem, plan)
     height, width = problem.size
     typer.echo(
@@ -244,23 +266,6 @@ def _conclude(report: Mapping[str, Any], target: Path | None) -> None:
     words.append(f"step {report['iteration_best']} of {report['iterations']} ({report['stop_reason']})")
     words.append(_minutes(report["seconds"]))
     typer.echo(", ".join(words), err=True)
-
-
-def _joined(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return one report for all pages: the first page's, and under `pages` each one's own."""
-    joined = dict(reports[0])
-    if len(reports) > 1:
-        joined["pages"] = [dict(report) for report in reports]
-        joined["warnings"] = list(dict.fromkeys(warning for report in reports for warning in report["warnings"]))
-    return joined
-
-
-def _joined_curves(pages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the curves of all pages: the first page's by their names, another's with `page<n>_` before them."""
-    joined = dict(pages[0])
-    for number, page in enumerate(pages[1:], 2):
-        joined |= {f"page{number}_{name}": curve for name, curve in page.items()}
-    return joined
 
 
 def _minutes(seconds: float) -> str:

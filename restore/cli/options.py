@@ -23,6 +23,7 @@ OUTPUT = "Output"
 ADVANCED = "Network and optimiser"
 DIAGNOSTICS = "Diagnostics"
 RECURRENCE = "Recurrent refinement"
+MANY = "Many pictures"
 
 
 def _names(setting: str) -> str:
@@ -36,18 +37,69 @@ class Existing(StrEnum):
     overwrite = "overwrite"
 
 
-Input: TypeAlias = Annotated[str, typer.Argument(metavar="IN", help="The picture; - reads standard input.")]
+class Already(StrEnum):
+    """What to do about a result that is there."""
+
+    error = "error"
+    overwrite = "overwrite"
+    skip = "skip"
+
+
+Inputs: TypeAlias = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="IN...",
+        help="The picture, - for standard input; or files, folders, patterns, a .csv or .jsonl of many.",
+    ),
+]
 Output: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "-o",
         "--output",
-        help="Where to write; - for standard output. Default: <stem>.restored.<ext>.",
+        help="Where to write, a folder for many; - for standard output. Default: <stem>.restored.<ext>.",
         rich_help_panel=OUTPUT,
     ),
 ]
 ExistingOption: TypeAlias = Annotated[
     Existing, typer.Option("--existing", help="If the output is there.", rich_help_panel=OUTPUT)
+]
+ExistingResult: TypeAlias = Annotated[
+    Already | None,
+    typer.Option(
+        "--existing",
+        help="If the output is there; skip leaves what has the same input and settings, as a batch does unasked.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Workers: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--workers", metavar="N|auto", help="Processes at a time; auto fills the machine.", rich_help_panel=MANY
+    ),
+]
+Devices: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--devices", metavar="all|0,1", help="One process on each of these GPUs.", rich_help_panel=MANY),
+]
+Scheduler: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler", metavar="ADDRESS|FILE", help="A Dask cluster: tcp://host:8786 or a file.", rich_help_panel=MANY
+    ),
+]
+Shard: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--shard", metavar="I/N|slurm", help="Do part I of N; slurm: of the job array.", rich_help_panel=MANY),
+]
+DryRun: TypeAlias = Annotated[
+    bool, typer.Option("--dry-run", help="Print what would be done, and what it takes.", rich_help_panel=MANY)
+]
+FailFast: TypeAlias = Annotated[
+    bool, typer.Option("--fail-fast", help="End with the first picture that fails.", rich_help_panel=MANY)
+]
+RetryFailed: TypeAlias = Annotated[
+    bool, typer.Option("--retry-failed", help="Try those again that failed before.", rich_help_panel=MANY)
 ]
 Json: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print the report as one JSON object on stdout.", rich_help_panel=OUTPUT)
@@ -183,10 +235,26 @@ class Shared:
     baseline: Baseline = None
     curves: Curves = False
     report: Report = None
-    existing: ExistingOption = Existing.error
+    existing: ExistingResult = None
+    workers: Workers = None
+    devices: Devices = None
+    scheduler: Scheduler = None
+    shard: Shard = None
+    dry_run: DryRun = False
+    fail_fast: FailFast = False
+    retry_failed: RetryFailed = False
     as_json: Json = False
     quiet: Quiet = False
     verbose: Verbose = False
+
+    def refuse_batch_options(self) -> None:
+        """Raise UsageError for an option that only many pictures have a use for."""
+        for name in ("workers", "devices", "scheduler", "shard", "dry_run", "fail_fast", "retry_failed"):
+            if getattr(self, name):
+                option = name.replace("_", "-")
+                raise UsageError(
+                    f"--{option} is for many pictures: name a folder, a pattern, several files or a manifest."
+                )
 
     def settings(self) -> FitSettings:
         """Return the settings of the fit that these options ask for.

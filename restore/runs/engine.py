@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from typing import Any
 
-from restore.runs.execute import carry_out
+from restore.runs.execute import FIGURES, carry_out
+from restore.runs.executors import Lost
 from restore.runs.store import Record, Store
 from restore.runs.trial import Trial
 
-__all__ = ["Inline", "run_trials"]
+__all__ = ["DIED", "Inline", "run_trials"]
 
 POLL = 0.5
 """Seconds between two looks at trials that other processes run."""
+
+TRIES = 3
+"""Deaths of its process after which a trial is given up."""
+
+DIED = f"its process died {TRIES} times, perhaps for want of memory"
 
 Work = Callable[[str, Trial, bool], Record | None]
 """What an executor runs: `carry_out`, or another function that puts the result of a trial into a store."""
@@ -39,26 +45,29 @@ def run_trials(
     trials: Sequence[Trial],
     *,
     executor: Executor | None = None,
-    slots: int = 1,
+    slots: int | Callable[[], int] = 1,
     fail_fast: bool = False,
     again: bool = False,
     ended: Callable[[Record], None] | None = None,
     waiting: Callable[[int], None] | None = None,
     work: Work = carry_out,
+    lost: Callable[[Trial], Record] | None = None,
 ) -> dict[str, Record]:
     """Run those of `trials` that have not ended yet and return the records of all of them, by id.
 
     Trials that other processes run are waited for; one whose process dies is taken over. Workers write their own
-    results, so what has ended is safe whatever becomes of this process.
+    results, so what has ended is safe whatever becomes of this process. A trial whose process dies is given to another
+    one; after `TRIES` deaths it counts as failed.
 
     Args:
         executor: where the work is done; None does it here, one after the other.
-        slots: number of trials handed to the executor at a time.
+        slots: number of trials handed to the executor at a time, or what tells it, where it changes.
         fail_fast: whether the first trial that fails ends it all; what is running is finished first.
         again: whether trials that failed before are run once more.
         ended: called with each record that this call made.
         waiting: called once, with the number of trials that others run, when nothing else is left.
         work: what is done with a trial.
+        lost: gives the record of a trial whose processes died.
 
     Raises OutputError where the store cannot be written.
     """
@@ -67,16 +76,27 @@ def run_trials(
     left = deque(trial for trial in trials if _is_open(kept.get(trial.id), again))
     elsewhere: list[Trial] = []
     running: dict[Future[Record | None], Trial] = {}
+    deaths: Counter[str] = Counter()
     told = failed = False
     while left or running or elsewhere:
-        while left and len(running) < slots and not (failed and fail_fast):
+        room = slots if isinstance(slots, int) else slots()
+        while left and len(running) < room and not (failed and fail_fast):
             trial = left.popleft()
             running[executor.submit(work, str(store.folder), trial, again)] = trial
         if failed and fail_fast and not running:
             break
-        done, _ = wait(running, return_when=FIRST_COMPLETED)
+        done, _ = wait(running, return_when=FIRST_COMPLETED, timeout=None if isinstance(slots, int) else POLL)
         for future in done:
-            trial, record = running.pop(future), future.result()
+            trial = running.pop(future)
+            try:
+                record = future.result()
+            except Lost:
+                deaths[trial.id] += 1
+                if deaths[trial.id] < TRIES:
+                    left.append(trial)
+                    continue
+                record = (lost or _lost)(trial)
+                store.keep(record)
             if record is None:
                 elsewhere.append(trial)
             else:
@@ -93,6 +113,10 @@ def run_trials(
                 left, elsewhere = deque(elsewhere), []
     kept = store.records()
     return {trial.id: kept[trial.id] for trial in trials if trial.id in kept}
+
+
+def _lost(trial: Trial) -> Record:
+    return {**trial.columns(), "status": "failed", "error": DIED, **dict.fromkeys(FIGURES), "warnings": []}
 
 
 def _is_open(record: Record | None, again: bool) -> bool:

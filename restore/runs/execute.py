@@ -21,7 +21,7 @@ from restore.runs.store import Record, Store
 from restore.runs.trial import Damage, Source, Trial, content_hash
 from restore.settings import FitSettings
 
-__all__ = ["FIGURES", "carry_out", "measure", "prepare"]
+__all__ = ["FIGURES", "carry_out", "measure", "open_store", "prepare"]
 
 Array = np.ndarray[Any, Any]
 
@@ -45,7 +45,7 @@ def carry_out(folder: str, trial: Trial, again: bool = False) -> Record | None:
 
     Raises OutputError where the store cannot be written, KeyboardInterrupt for Ctrl-C.
     """
-    store = _store(folder)
+    store = open_store(folder)
     claim = store.claim(trial.id, again=again)
     if claim is None:
         return None
@@ -114,7 +114,7 @@ def prepare(source: Source) -> tuple[Array, Array | None, Array | None]:
 
 
 @functools.lru_cache(maxsize=8)
-def _store(folder: str) -> Store:
+def open_store(folder: str) -> Store:
     """Return the store, which remembers what it has read, from trial to trial of one process."""
     return Store(folder)
 

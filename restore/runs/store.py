@@ -25,10 +25,11 @@ from restore.runs.trial import TrialPlan
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Record", "Store"]
+__all__ = ["Record", "Store", "differences"]
 
 Record = dict[str, Any]
-"""What a trial ended with; `id` and `status` (`done` or `failed`) are always there."""
+"""What a trial ended with; `id` and `status` are always there: `done`, `failed`, or `withdrawn`, which takes back all
+that was said of the trial before."""
 
 
 class Store:
@@ -47,8 +48,11 @@ class Store:
         self._read: tuple[int, int] = (0, 0)  # which file, and how far
 
     @classmethod
-    def open(cls, folder: str | Path, plan: TrialPlan) -> Store:
+    def open(cls, folder: str | Path, plan: TrialPlan, *, replace: bool = False) -> Store:
         """Return the store of `plan` at `folder`, which is made if it is not there.
+
+        Args:
+            replace: whether the plan may take the place of another one that may grow; what that one made stays.
 
         Raises OutputError for a folder that cannot be made, that holds the results of another plan, or other files.
         """
@@ -60,7 +64,7 @@ class Store:
             for part in ("manifest/claims", "curves", "pictures"):
                 (store.folder / part).mkdir(parents=True, exist_ok=True)
             with locked(store._lock):
-                store._adopt(plan)
+                store._adopt(plan, replace)
         return store
 
     def records(self) -> dict[str, Record]:
@@ -134,24 +138,35 @@ class Store:
         self._read = (status.st_ino, offset + len(whole) + len(newline))
         for line in (*whole.split(b"\n"), rest):  # a rest that is whole but for its end counts, and is read again
             record = _parse(line)
-            if record is not None and self._known.get(record["id"], {}).get("status") != "done":
+            if record is not None and record["status"] == "withdrawn":
+                self._known.pop(record["id"], None)
+            elif record is not None and self._known.get(record["id"], {}).get("status") != "done":
                 self._known[record["id"]] = record
 
-    def _adopt(self, plan: TrialPlan) -> None:
+    def _adopt(self, plan: TrialPlan, replace: bool) -> None:
         """Make the store the plan's, or make sure that it is."""
         path = self.folder / "plan.json"
+        text = json.dumps(plan.summary(), indent=1, allow_nan=False) + "\n"
         if not path.exists():
-            text = json.dumps(plan.summary(), indent=1, allow_nan=False) + "\n"
             atomic_write_bytes(path, text.encode())
             return
         try:
             kept = json.loads(path.read_text())
-            theirs = {trial["id"] for trial in kept["trials"]}
-            same, name = kept["id"] == plan.id, kept["name"]
+            theirs = {trial["id"] for trial in kept["trials"]} if "trials" in kept else None
+            same, name, terms = kept["id"] == plan.id, kept["name"], kept.get("terms")
         except (ValueError, KeyError, TypeError) as error:
             raise OutputError(f"{str(path)!r} is no plan of restore's: choose another folder with -o.") from error
         if same:
             return
+        if replace and theirs is None and plan.terms is not None:
+            atomic_write_bytes(path, text.encode(), existing="overwrite")
+            return
+        if theirs is None or plan.terms is not None:
+            raise OutputError(
+                f"the folder {str(self.folder)!r} holds the results of another plan, {name!r} "
+                f"({differences(terms or {}, plan.terms or {})}): choose another folder with -o, or the settings that "
+                "it was begun with."
+            )
         ours = {trial.id for trial in plan.trials}
         raise OutputError(
             f"the folder {str(self.folder)!r} holds the results of another plan, {name!r}, which lacks "
@@ -166,6 +181,17 @@ class Store:
             return False
         os.lseek(file, -1, os.SEEK_END)
         return os.read(file, 1) != b"\n"
+
+
+def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str:
+    """Return in words how two mappings differ, for a message.
+
+    >>> differences({"norm": "channel", "seed": 0}, {"norm": "none", "seed": 0})
+    "norm was 'channel' and is now 'none'"
+    """
+    names = [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)]
+    told = [f"{name} was {theirs.get(name)!r} and is now {ours.get(name)!r}" for name in names]
+    return ", ".join(told) or "nothing that is known"
 
 
 def _parse(line: bytes) -> Record | None:

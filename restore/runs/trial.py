@@ -14,7 +14,7 @@ from typing import Any, Literal
 from restore.errors import InputError
 from restore.settings import FitSettings
 
-__all__ = ["Damage", "Source", "Trial", "TrialPlan", "content_hash"]
+__all__ = ["Damage", "Product", "Source", "Trial", "TrialPlan", "content_hash"]
 
 SCHEMA_VERSION = 1
 """Part of every name: raised when the same settings come to mean something else."""
@@ -82,8 +82,25 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Product:
+    """The file that a trial of a batch leaves behind.
+
+    Attributes:
+        command: `denoise` or `inpaint`.
+        output: path of the restored picture, relative to the folder of the batch.
+        health, baseline, curves: as the options of `restore denoise`.
+    """
+
+    command: str
+    output: str
+    health: bool = False
+    baseline: str | None = None
+    curves: bool = False
+
+
+@dataclass(frozen=True)
 class Trial:
-    """One fit of a plan.
+    """One fit of a plan, or of a batch the fits of all pages of one file.
 
     Attributes:
         source: where its problem comes from.
@@ -91,6 +108,7 @@ class Trial:
         variant: what the plan calls these settings, seed apart.
         picture: what the plan calls the picture.
         factors: the settings that the plan varies, by their dotted names.
+        product: what it leaves behind, in a batch; None otherwise.
     """
 
     source: Source
@@ -98,15 +116,18 @@ class Trial:
     variant: str = ""
     picture: str = ""
     factors: Mapping[str, Any] = field(default_factory=dict)
+    product: Product | None = None
 
     @functools.cached_property
     def id(self) -> str:
-        """The first 16 hexadecimal digits of the SHA-256 of the settings and the problem."""
+        """The first 16 hexadecimal digits of the SHA-256 of the settings, the problem and the product."""
+        product = {} if self.product is None else {"product": dataclasses.asdict(self.product)}
         return _hash(
             {
                 "schema": SCHEMA_VERSION,
                 "settings": dataclasses.asdict(self.settings),
                 "source": self.source.identity,
+                **product,
             }
         )
 
@@ -133,22 +154,25 @@ class TrialPlan:
     Attributes:
         name: for titles.
         trials: no two with one id.
+        terms: what all trials of a plan that may grow have in common, and that alone tells it from others; None for
+            a plan that is its trials.
     """
 
     name: str
     trials: tuple[Trial, ...]
+    terms: Mapping[str, Any] | None = None
 
     @functools.cached_property
     def id(self) -> str:
-        """The hash of the trials' ids and of what the plan calls them."""
+        """The hash of the trials' ids and of what the plan calls them; of the terms of a plan that may grow."""
+        if self.terms is not None:
+            return _hash(self.terms)
         return _hash([[trial.id, trial.variant, trial.picture] for trial in self.trials])
 
-    def shard(self, index: int, count: int) -> tuple[Trial, ...]:
-        """Return part `index` (from 1) of `count`: every `count`-th trial, so that all parts cost about the same."""
-        return self.trials[index - 1 :: count]
-
     def summary(self) -> dict[str, Any]:
-        """Return what a store keeps of the plan: its name and hash, and what each trial is."""
+        """Return what a store keeps of the plan: its name and hash, and its terms or what each trial is."""
+        if self.terms is not None:
+            return {"schema_version": SCHEMA_VERSION, "name": self.name, "id": self.id, "terms": dict(self.terms)}
         trials = [
             {**trial.columns(), "settings": dataclasses.asdict(trial.settings), "source": trial.source.identity}
             for trial in self.trials

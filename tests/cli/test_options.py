@@ -106,11 +106,10 @@ def test_values_that_make_no_sense(
     "words",
     [
         ("denoise",),
-        ("denoise", "a.png", "b.png"),
         ("denoise", "a.png", "--iterations", "0"),
         ("denoise", "a.png", "--iterations", "many"),
         ("denoise", "a.png", "--seed", "-1"),
-        ("denoise", "a.png", "--existing", "skip"),
+        ("denoise", "a.png", "--existing", "keep"),
         ("denoise", "a.png", "--mask", "m.png"),
         ("inpaint", "a.png", "--sigma", "auto"),
         ("denois", "a.png"),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from restore.runs.shard import part_of
 from restore.runs.trial import Damage, Trial, TrialPlan
 from restore.settings import FitSettings
 
@@ -60,7 +61,7 @@ def test_every_setting_counts(trial: Callable[..., Trial]) -> None:
 
 def test_shards_are_a_partition(trial: Callable[..., Trial]) -> None:
     plan = TrialPlan("p", tuple(trial(seed) for seed in range(7)))
-    parts = [plan.shard(index, 3) for index in (1, 2, 3)]
+    parts = [part_of(plan.trials, f"{index}/3") for index in (1, 2, 3)]
     assert sorted(one.id for part in parts for one in part) == sorted(one.id for one in plan.trials)
     assert [len(part) for part in parts] == [3, 2, 2]
 

@@ -1,0 +1,226 @@
+"""One run of `denoise` or `inpaint` on many files: plan, progress, summary, exit status."""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+import torch
+import typer
+
+from restore.cli.allocator import keep_freed_memory
+from restore.cli.batch_output import BatchProgress, failures, summary, write_failures
+from restore.cli.batch_preview import largest, look_ahead, preview
+from restore.cli.job import Job
+from restore.cli.options import Already
+from restore.cli.paging import report_path
+from restore.errors import OutputError, UsageError
+from restore.images.atomic import atomic_write_bytes, check_target
+from restore.restoration import to_json
+from restore.runs.batch import Batch, plan_batch
+from restore.runs.engine import DIED, Inline, run_trials
+from restore.runs.executors import Workers, cluster
+from restore.runs.file_work import STORE, failed_record, restore_file
+from restore.runs.inputs import find_inputs
+from restore.runs.settle import settle
+from restore.runs.shard import part_of
+from restore.runs.store import Record, Store
+from restore.runs.trial import Trial
+from restore.strict import strict
+
+__all__ = ["run_batch"]
+
+FAILED, INTERRUPTED = 1, 130
+
+
+def run_batch(job: Job) -> None:
+    """Restore what is left of a batch into its folder.
+
+    Raises RestoreError before the first fit wherever it can be known by then, typer.Exit(1) if a picture failed.
+    """
+    keep_freed_memory()
+    root = _root(job)
+    options = job.options
+    batch = plan_batch(
+        find_inputs(job.images, leave_out=root), job.request, root, masks=job.mask, references=options.reference
+    )
+    trials = part_of(batch.trials, options.shard)
+    if options.dry_run:
+        preview(batch, trials, Store(root / STORE).records(), job)
+        return
+    biggest = largest(batch, trials)
+    if biggest is not None:
+        look_ahead(biggest)
+    html = report_path(options.report or None, root)
+    if html is not None:
+        check_target(html, existing=job.existing)
+    store = _open(root, batch, options.existing)
+    settle(store, batch, overwrite=options.existing is Already.overwrite, refuse=options.existing is Already.error)
+    kept = store.records()
+    left = [trial for trial in trials if trial.id not in kept or (options.retry_failed and _failed(kept[trial.id]))]
+    progress = BatchProgress(batch, trials, kept, shown=not options.quiet)
+    executor, slots, threads = _executor(job, batch, left)
+    work = functools.partial(
+        restore_file,
+        overwrite=options.existing is Already.overwrite,
+        threads=threads,
+        watch=progress.watch if isinstance(executor, Inline) else None,
+    )
+    began = time.perf_counter()
+    try:
+        run_trials(
+            store,
+            trials,
+            executor=executor,
+            slots=slots,
+            fail_fast=options.fail_fast,
+            again=options.retry_failed,
+            ended=progress.ended,
+            waiting=progress.waiting,
+            work=work,
+            lost=lambda trial: failed_record(trial, DIED),
+        )
+    except KeyboardInterrupt:
+        executor.shutdown(wait=False)
+        write_failures(root, failures(batch, store.records()))
+        typer.echo("restore: interrupted; the same command goes on from here.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    except BaseException:
+        executor.shutdown(wait=False)
+        raise
+    finally:
+        progress.close()
+    executor.shutdown()
+    _conclude(job, batch, trials, store.records(), time.perf_counter() - began)
+
+
+def _root(job: Job) -> Path:
+    """Return the folder of the results.
+
+    Raises UsageError without one, or where it is a file; what one file alone may have is refused.
+    """
+    wanted = job.options.output
+    if wanted in (None, "-"):
+        named = ", ".join(repr(image) for image in job.images[:3])
+        raise UsageError(f"the results of several pictures ({named}) go to a folder: name it with -o FOLDER.")
+    root = Path(str(wanted))
+    if root.exists() and not root.is_dir():
+        raise OutputError(f"the output {str(root)!r} is a file: several pictures are written to a folder.")
+    return root
+
+
+def _open(root: Path, batch: Batch, existing: Already | None) -> Store:
+    if not root.is_dir() and not root.parent.is_dir():
+        raise OutputError(
+            f"cannot make the folder {str(root)!r}: there is no folder {str(root.parent)!r}; make it first."
+        )
+    try:
+        root.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {str(root)!r}: {error.strerror or error}.") from error
+    return Store.open(root.resolve() / STORE, batch.plan, replace=existing is Already.overwrite)
+
+
+def _executor(job: Job, batch: Batch, left: Sequence[Trial]) -> tuple[Executor, int | Callable[[], int], int | None]:
+    """Return where the work is done, how much of it at a time, and the threads of each piece."""
+    options = job.options
+    if options.scheduler is not None:
+        executor, slots = cluster(options.scheduler)
+        return executor, lambda: 2 * slots(), options.threads
+    cores = os.cpu_count() or 1
+    devices = _devices(options.devices)
+    count = _count(job, batch, left, devices, cores)
+    if count <= 1 and not devices:
+        if options.threads is not None:
+            torch.set_num_threads(options.threads)
+        return Inline(), 1, None
+    threads = options.threads or max(1, cores // count)
+    return Workers.sharing(count, threads, devices), count, threads
+
+
+def _count(job: Job, batch: Batch, left: Sequence[Trial], devices: Sequence[str], cores: int) -> int:
+    """Return the number of processes: as asked for, else one a GPU, else as many as cores and memory allow."""
+    wanted = job.options.workers
+    if wanted not in (None, "auto"):
+        if not str(wanted).isdecimal() or int(str(wanted)) < 1:
+            raise UsageError(f"--workers takes a number of processes from 1, or auto, not {wanted!r}.")
+        return int(str(wanted))
+    if devices:
+        return len(devices)
+    biggest = largest(batch, left)
+    if biggest is None:
+        return 1
+    plan, told = look_ahead(biggest)
+    if not plan.device.startswith("cpu"):
+        return 1
+    room = _available_mb()
+    fits = cores if room is None else int(0.8 * room / told.memory_mb)
+    return max(1, min(cores, len(left), fits))
+
+
+def _devices(wanted: str | None) -> list[str]:
+    """Return the GPUs by number.
+
+    Raises UsageError for numbers of GPUs that are not there.
+    """
+    if wanted is None:
+        return []
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    numbers = [str(number) for number in range(there)] if wanted == "all" else wanted.split(",")
+    if not numbers or not all(number.isdecimal() and int(number) < there for number in numbers):
+        raise UsageError(
+            f"--devices takes all, or numbers of GPUs such as 0,1; {there} CUDA GPU(s) are here, not {wanted!r}."
+        )
+    return numbers
+
+
+def _available_mb() -> float | None:
+    """Return the memory that is free, in MiB, where the system tells."""
+    try:
+        with Path("/proc/meminfo").open() as file:
+            return next(int(line.split()[1]) / 1024 for line in file if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        return None
+
+
+def _conclude(job: Job, batch: Batch, trials: Sequence[Trial], records: Mapping[str, Record], seconds: float) -> None:
+    options = job.options
+    root = Path(str(options.output))
+    failed = failures(batch, records)
+    write_failures(root, failed)
+    html = report_path(options.report or None, root)
+    if html is not None:
+        from restore.report.batch import batch_page
+
+        atomic_write_bytes(
+            html, batch_page(root, batch.plan.name, list(records.values())).encode(), existing=job.existing
+        )
+    if options.as_json:
+        typer.echo(to_json(strict(_report(job, batch, records, seconds))), nl=False)
+    if not options.quiet:
+        typer.echo(summary(root, batch, trials, records, seconds), err=True)
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def _report(job: Job, batch: Batch, records: Mapping[str, Record], seconds: float) -> dict[str, Any]:
+    files = [records[entry.trial.id] for entry in batch.entries if entry.trial.id in records]
+    done = sum(record["status"] == "done" for record in files)
+    return {
+        "command": job.request.command,
+        "output": str(job.options.output),
+        "files": files,
+        "done": done,
+        "failed": sum(record["status"] == "failed" for record in files),
+        "left": len(batch.entries) - len(files),
+        "seconds": round(seconds, 3),
+    }
+
+
+def _failed(record: Record) -> bool:
+    return bool(record["status"] == "failed")
