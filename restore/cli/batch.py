@@ -56,7 +56,7 @@ def run_batch(job: Job) -> None:
     biggest = largest(batch, trials)
     if biggest is not None:
         look_ahead(biggest)
-    html = report_path(options.report or None, root)
+    html = report_path(options.report, root)
     if html is not None:
         check_target(html, existing=job.existing)
     store = _open(root, batch, options.existing)
@@ -193,7 +193,7 @@ def _conclude(job: Job, batch: Batch, trials: Sequence[Trial], records: Mapping[
     root = Path(str(options.output))
     failed = failures(batch, records)
     write_failures(root, failed)
-    html = report_path(options.report or None, root)
+    html = report_path(options.report, root)
     if html is not None:
         from restore.report.batch import batch_page
 

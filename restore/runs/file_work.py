@@ -115,7 +115,7 @@ def _restore(store: Store, trial: Trial, overwrite: bool, watch: Watch | None) -
     report = {**joined_report([result.report for result in results], target), **origin}
     report["seconds"] = sum(result.report["seconds"] for result in results)
     mark = writing_mark(store, trial)
-    own = mark.exists() or (target.is_file() and misfit(target, origin) is None)
+    own = mark.exists() or misfit(target, origin) is None
     _begin(mark, target)
     save_file(results, report, target, request, existing="overwrite" if own or overwrite else "error")
     return report

@@ -59,8 +59,8 @@ def settle(store: Store, batch: Batch, *, overwrite: bool = False, refuse: bool 
 
 def _reason(entry: Entry, target: Path, there: bool) -> str | None:
     """Return what is in the way of a result, in words; None if nothing is, or what is there is that very result."""
-    if there:
-        reason = misfit(target, provenance(entry.trial))
+    reason = misfit(target, provenance(entry.trial))
+    if there or reason is None:
         return None if reason is None else f"{str(target)!r} exists already and {reason}"
     lonely = [path for path in beside(target, request_of(entry.trial)) if os.path.lexists(path)]
     return f"{str(lonely[0])!r} exists already, where the report of {entry.output!r} would go" if lonely else None
