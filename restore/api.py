@@ -14,7 +14,7 @@ from PIL import Image
 
 from restore.errors import InputError, UsageError
 from restore.figures import against_reference, diagnostics, figures
-from restore.fitting import Observer, fit, make_plan
+from restore.fitting import Checkpoint, Observer, fit, make_plan
 from restore.fitting.observers import ReferenceCurve
 from restore.health import HealthRecorder
 from restore.health.baseline import Side, check_baseline, compare_with_baseline
@@ -59,6 +59,7 @@ def denoise(
     health: bool = False,
     baseline: str | None = None,
     say: Say = silent,
+    checkpoint: str | Path | Checkpoint | None = None,
     **settings: Any,
 ) -> Restoration:
     """Remove noise that is independent from pixel to pixel from one picture.
@@ -74,6 +75,8 @@ def denoise(
         baseline: `unnormalized` also fits the same network without normalisation, `fair` with rates tuned for all and
             further controls: `baseline` of the report and of the result.
         say: told of the progress of the baseline.
+        checkpoint: a file that keeps the fit while it runs, so that the same call goes on after an interruption, bit
+            for bit on a CPU; it is removed when the fit has ended. A `Checkpoint` stays until its `remove` is called.
         settings: fields of `FitSettings`.
 
     Raises RestoreError: InputError for a picture that cannot be used, UsageError for settings that cannot be.
@@ -91,7 +94,7 @@ def denoise(
             f"the noise of neighbouring pixels is correlated ({correlation.coefficient:.2f}), as in JPEG or camera "
             "pictures: the blind-spot objective and the estimated sigma do not hold for it; try objective 'fit'."
         )
-    watch = _Watch(reference, observers, announce, health, baseline, say)
+    watch = _Watch(reference, observers, announce, health, baseline, say, checkpoint)
     return _run("denoise", picture, problem, estimated, warnings, watch, settings, began)
 
 
@@ -116,6 +119,7 @@ def inpaint(
     health: bool = False,
     baseline: str | None = None,
     say: Say = silent,
+    checkpoint: str | Path | Checkpoint | None = None,
     **settings: Any,
 ) -> Restoration:
     """Fill the holes of one picture. Known pixels come back exactly.
@@ -125,7 +129,7 @@ def inpaint(
         mask: white (nonzero) is the hole; None where NaN pixels of float data are the hole.
         mask_invert: take black for the hole.
         sigma: standard deviation of noise in the known pixels, on the scale of 0 to 255.
-        reference, observers, announce, health, baseline, say, settings: as for `denoise`.
+        reference, observers, announce, health, baseline, say, checkpoint, settings: as for `denoise`.
 
     Raises RestoreError: InputError for a picture or mask that cannot be used, UsageError for settings that cannot be.
     """
@@ -136,7 +140,7 @@ def inpaint(
     if mask is not None and hole.mean() > 0.5:
         warnings.append(POLARITY_HINT.format(share=float(hole.mean())))
     problem = inpainting(torch.from_numpy(picture.pixels.copy()), torch.from_numpy(hole), checked_sigma(sigma))
-    watch = _Watch(reference, observers, announce, health, baseline, say)
+    watch = _Watch(reference, observers, announce, health, baseline, say, checkpoint)
     return _run("inpaint", picture, problem, False, warnings, watch, settings, began)
 
 
@@ -150,6 +154,7 @@ class _Watch:
     health: bool
     baseline: str | None
     say: Say
+    checkpoint: str | Path | Checkpoint | None
 
 
 def _run(
@@ -172,7 +177,10 @@ def _run(
     recorder = HealthRecorder() if watch.health else None
     if watch.announce is not None:
         watch.announce(problem, plan)
-    fitted = fit(problem, plan, [each for each in (curve, recorder, *watch.observers) if each is not None])
+    kept = Checkpoint(watch.checkpoint) if isinstance(watch.checkpoint, str | Path) else watch.checkpoint
+    fitted = fit(problem, plan, [each for each in (curve, recorder, *watch.observers) if each is not None], kept)
+    if kept is not None and kept is not watch.checkpoint and fitted.stop_reason != "interrupted":
+        kept.remove()
     restored = picture.with_pixels(problem.composite(fitted.image.cpu())[0].numpy())
     report = figures(
         command,

@@ -69,6 +69,7 @@ def run_batch(job: Job) -> None:
         restore_file,
         overwrite=options.existing is Already.overwrite,
         threads=threads,
+        every=options.checkpoint_every,
         watch=progress.watch if isinstance(executor, Inline) else None,
     )
     began = time.perf_counter()
@@ -108,6 +109,8 @@ def _root(job: Job) -> Path:
     if wanted in (None, "-"):
         named = ", ".join(repr(image) for image in job.images[:3])
         raise UsageError(f"the results of several pictures ({named}) go to a folder: name it with -o FOLDER.")
+    if job.options.checkpoint is not None:
+        raise UsageError("--checkpoint is for one picture: a batch keeps its own, in the folder of the results.")
     root = Path(str(wanted))
     if root.exists() and not root.is_dir():
         raise OutputError(f"the output {str(root)!r} is a file: several pictures are written to a folder.")

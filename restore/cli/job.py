@@ -19,6 +19,7 @@ from restore.cli.options import Already, Shared
 from restore.cli.paging import report_path
 from restore.cli.progress import Progress
 from restore.errors import OutputError, UsageError
+from restore.fitting import Checkpoint
 from restore.fitting.forecast import forecast
 from restore.images import (
     Picture,
@@ -41,6 +42,7 @@ from restore.runs.files import (
     file_trial,
     joined_curves,
     joined_report,
+    page_checkpoints,
     read_references,
     restore_page,
     save_file,
@@ -134,9 +136,10 @@ def _run(job: Job, image: str) -> None:
         for page in pages:
             api.check_finite(page)
     references = read_references(job.options.reference, len(pages))
+    checkpoints = _checkpoints(job, len(pages))
     results: list[Restoration] = []
-    for page, reference in zip(pages, references, strict=True):
-        results.append(_restore(job, page, reference))
+    for page, reference, checkpoint in zip(pages, references, checkpoints, strict=True):
+        results.append(_restore(job, page, reference, checkpoint))
         if results[-1].interrupted:
             break
     interrupted = results[-1].interrupted
@@ -155,6 +158,9 @@ def _run(job: Job, image: str) -> None:
             pairs = [Pair(before.pixels, after.pixels) for before, after in zip(pages, pictures, strict=False)]
             page_of_run = run_page(report, joined_curves([result.curves() for result in results]), pairs)
             atomic_write_bytes(html, page_of_run.encode(), existing=job.existing)
+    for checkpoint in checkpoints:
+        if checkpoint is not None and not interrupted:
+            checkpoint.remove()
     if job.options.as_json:
         typer.echo(to_json(report), nl=False)
     if not job.options.quiet:
@@ -167,13 +173,23 @@ def _run(job: Job, image: str) -> None:
         raise typer.Exit(INTERRUPTED)
 
 
-def _restore(job: Job, page: Picture, reference: Picture | None) -> Restoration:
+def _checkpoints(job: Job, pages: int) -> list[Checkpoint | None]:
+    """Return the checkpoint of each page, having made sure that it can be written."""
+    path = job.options.checkpoint
+    if path is not None:
+        check_target(path, existing="overwrite")
+    return page_checkpoints(path, job.options.checkpoint_every, pages)
+
+
+def _restore(job: Job, page: Picture, reference: Picture | None, checkpoint: Checkpoint | None) -> Restoration:
     name = page.name if page.path is not None else "standard input"
     progress = Progress(Path(name).name, shown=not job.options.quiet)
 
     def announce(problem: Problem, plan: Plan) -> None:
         if not job.options.quiet:
             announce_fit(problem, plan, job.options.verbose)
+            if checkpoint is not None and checkpoint.path.exists():
+                typer.echo(f"going on from {checkpoint.path}", err=True)
         progress.start(problem, plan)
 
     def say(line: str) -> None:
@@ -181,7 +197,15 @@ def _restore(job: Job, page: Picture, reference: Picture | None) -> Restoration:
             typer.echo(line, err=True)
 
     try:
-        return restore_page(page, job.request, reference=reference, observers=[progress], announce=announce, say=say)
+        return restore_page(
+            page,
+            job.request,
+            reference=reference,
+            observers=[progress],
+            announce=announce,
+            say=say,
+            checkpoint=checkpoint,
+        )
     finally:
         progress.close()
 

@@ -195,6 +195,16 @@ Curves: TypeAlias = Annotated[
     ),
 ]
 
+CheckpointFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoint", help="Keep the fit in this file, and go on from it if it is there.", rich_help_panel=OUTPUT
+    ),
+]
+CheckpointEvery: TypeAlias = Annotated[
+    float, typer.Option("--checkpoint-every", min=0, help="Seconds between checkpoints.", rich_help_panel=OUTPUT)
+]
+
 Report: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -235,6 +245,8 @@ class Shared:
     baseline: Baseline = None
     curves: Curves = False
     report: Report = None
+    checkpoint: CheckpointFile = None
+    checkpoint_every: CheckpointEvery = 60.0
     existing: ExistingResult = None
     workers: Workers = None
     devices: Devices = None

@@ -1,9 +1,10 @@
 """The fit: objective, stopping rule, averaging, precision, and the loop that joins them."""
 
+from restore.fitting.checkpoint import Checkpoint
 from restore.fitting.loop import Fitted, fit
 from restore.fitting.network import build_prior
 from restore.fitting.plan import make_plan
 from restore.fitting.trace import Observer, Step, Trace
 from restore.fitting.training import Training
 
-__all__ = ["Fitted", "Observer", "Step", "Trace", "Training", "build_prior", "fit", "make_plan"]
+__all__ = ["Checkpoint", "Fitted", "Observer", "Step", "Trace", "Training", "build_prior", "fit", "make_plan"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from torch import Tensor
 
 __all__ = ["OutputAverage"]
@@ -26,6 +29,14 @@ class OutputAverage:
         self.decay = decay
         self.count = 0
         self.image: Tensor | None = None
+
+    def state(self) -> dict[str, Any]:
+        """Return the average and the number of images in it."""
+        return {"count": self.count, "image": self.image}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state` returned."""
+        self.count, self.image = state["count"], state["image"]
 
     def update(self, image: Tensor) -> Tensor:
         """Take in one more `image` (any shape, always the same) and return the average, which is updated in place."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
 from restore.errors import FitError
+from restore.fitting.checkpoint import Checkpoint, parts_of
 from restore.fitting.stopping import make_rule
 from restore.fitting.trace import Observer, Trace
 from restore.fitting.training import Training
@@ -54,7 +56,24 @@ class Fitted:
     trace: Trace
 
 
-def fit(problem: Problem, plan: Plan, observers: Sequence[Observer] = ()) -> Fitted:
+@dataclass
+class _Best:
+    """The best image so far, (1, C, H, W), and its step; the number of steps done."""
+
+    image: Tensor | None = None
+    iteration: int = 0
+    done: int = 0
+
+    def state(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(state)
+
+
+def fit(
+    problem: Problem, plan: Plan, observers: Sequence[Observer] = (), checkpoint: Checkpoint | None = None
+) -> Fitted:
     """Fit an untrained network to the measurement of `problem` as `plan` says, and return the best image.
 
     Ctrl-C ends the fit with the best image so far. The same plan on the same machine gives the same image, on a CPU
@@ -62,6 +81,7 @@ def fit(problem: Problem, plan: Plan, observers: Sequence[Observer] = ()) -> Fit
 
     Args:
         observers: called after every step.
+        checkpoint: where the fit goes on from, and is kept now and then.
 
     Raises FitError when no image came of it, UsageError for a plan whose parts do not go together.
     """
@@ -72,29 +92,34 @@ def fit(problem: Problem, plan: Plan, observers: Sequence[Observer] = ()) -> Fit
             observer.attach(training)
     trace = Trace()
     watching: list[Observer] = [trace, *observers]
-    best: Tensor | None = None
-    done = best_iteration = 0
-    reason = "iterations"
+    best, first, reason = _Best(), 1, "iterations"
+    parts = parts_of({"training": training, "rule": rule, "best": best, "trace": trace}, observers)
+    if checkpoint is not None:
+        last_step, warnings = checkpoint.begin(problem, plan, parts)
+        training.warnings += warnings
+        first += last_step
     try:
-        for iteration in range(1, plan.iterations + 1):
+        for iteration in range(first, plan.iterations + 1):
             step = training.step(iteration)
             if training.gave_up:
                 reason = "diverged"
                 break
             if step is None:
                 continue
-            done = iteration
+            best.done = iteration
             for observer in watching:
                 observer(step)
             verdict = rule(step)
             if verdict.best:
-                best, best_iteration = step.image.clone(), iteration
+                best.image, best.iteration = step.image.clone(), iteration
             if verdict.stop:
                 reason = verdict.stop
                 break
             if plan.time_budget is not None and step.seconds >= plan.time_budget:
                 reason = "time"
                 break
+            if checkpoint is not None:
+                training.warnings += checkpoint.take(iteration, step.seconds, parts)
     except KeyboardInterrupt:
         reason = "interrupted"
 
@@ -103,15 +128,14 @@ def fit(problem: Problem, plan: Plan, observers: Sequence[Observer] = ()) -> Fit
         raise KeyboardInterrupt
     if last is None:
         raise FitError(f"the fit ended ({reason}) before its first step was done, so there is no image.")
-    if best is None:
-        best, best_iteration = last, done
-    error, deviation = training.held_out_error(best)
+    image, image_iteration = (last, best.done) if best.image is None else (best.image.to(last.device), best.iteration)
+    error, deviation = training.held_out_error(image)
     return Fitted(
-        image=best,
+        image=image,
         last=last,
         output=training.output,
-        iterations=done,
-        iteration_best=best_iteration,
+        iterations=best.done,
+        iteration_best=image_iteration,
         stop_reason=reason,
         seconds=training.seconds,
         held_out_error=error,

@@ -33,7 +33,13 @@ class Masked:
 
 
 class Masking(Protocol):
-    """Gives another masking of the same measurement at every call."""
+    """Gives another masking of the same measurement at every call.
+
+    Attributes:
+        generator: what its draws come from.
+    """
+
+    generator: torch.Generator
 
     def __call__(self) -> Masked:
         """Return the next masking."""
@@ -57,11 +63,11 @@ class RandomPixels:
         self._measurement = measurement
         self._usable = (known & ~held_out).float()
         self._hidden = hidden
-        self._generator = generator
+        self.generator = generator
 
     def __call__(self) -> Masked:
         """Return the next masking."""
-        draw = torch.rand(self._usable.shape, generator=self._generator, device=self._usable.device)
+        draw = torch.rand(self._usable.shape, generator=self.generator, device=self._usable.device)
         scored = self._usable * (draw < self._hidden)
         visible = self._usable - scored
         return Masked(fill_from_neighbours(self._measurement, visible), visible, scored)
@@ -96,7 +102,7 @@ class PreparedFills:
         device = measurement.device
         picture = measurement[0].cpu().numpy()
         usable = (known & ~held_out).cpu()
-        self._generator = generator
+        self.generator = generator
         self._prepared: list[Masked] = []
         for _ in range(count):
             random = torch.rand(usable.shape, generator=generator) < hidden
@@ -114,7 +120,7 @@ class PreparedFills:
 
     def __call__(self) -> Masked:
         """Return one of the prepared maskings, drawn at random."""
-        index = int(torch.randint(len(self._prepared), (), generator=self._generator))
+        index = int(torch.randint(len(self._prepared), (), generator=self.generator))
         return self._prepared[index]
 
 

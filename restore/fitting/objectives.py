@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -68,7 +69,13 @@ class Score:
 
 
 class Objective(Protocol):
-    """Draws what a step shows, makes an image of the network's output, scores it."""
+    """Draws what a step shows, makes an image of the network's output, scores it.
+
+    Attributes:
+        generators: all that its draws come from.
+    """
+
+    generators: Sequence[torch.Generator]
 
     def draw(self) -> Draw:
         """Return what the next step shows and scores."""
@@ -93,6 +100,7 @@ class FixedCode:
         self, problem: Problem, plan: Plan, prior: Prior, padding: Padding, held_out: Tensor, generator: torch.Generator
     ) -> None:
         self._problem, self._plan, self._padding, self._generator = problem, plan, padding, generator
+        self.generators: Sequence[torch.Generator] = (generator,)
         self._scored = (problem.known & ~held_out).float()
         code = _meshgrid(padding.padded) if plan.code == "meshgrid" else prior.code(padding.padded, generator)
         self._code = code.to(problem.measurement.device)
@@ -129,6 +137,7 @@ class BlindSpot:
 
     def __init__(self, problem: Problem, plan: Plan, padding: Padding, masking: Masking) -> None:
         self._problem, self._plan, self._padding, self._masking = problem, plan, padding, masking
+        self.generators: Sequence[torch.Generator] = (masking.generator,)
 
     def draw(self) -> Draw:
         """Return the next masking of the measurement."""

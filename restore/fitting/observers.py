@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
@@ -36,6 +38,14 @@ class ReferenceCurve:
             self.iteration.append(step.iteration)
             self.psnr.append(self._psnr(self.problem.composite(step.image.cpu())))
             self.network.append(self._psnr(step.output.cpu()))
+
+    def state(self) -> dict[str, Any]:
+        """Return the curves."""
+        return {"iteration": self.iteration, "psnr": self.psnr, "network": self.network}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state` returned."""
+        self.iteration, self.psnr, self.network = state["iteration"], state["psnr"], state["network"]
 
     def _psnr(self, image: Tensor) -> float:
         error = (image.clamp(0, 1) - self.reference).square().mean().item()

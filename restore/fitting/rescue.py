@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -69,6 +70,15 @@ class Rescue:
         for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate
         self._smooth = math.inf
+
+    def state(self) -> dict[str, Any]:
+        """Return what it keeps: the last good state, the rates, and what it knows of the loss."""
+        return {"smooth": self._smooth, "rates": self._rates, "rewinds": self.rewinds, "snapshot": self._state}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state` returned."""
+        self._smooth, self._rates = state["smooth"], state["rates"]
+        self.rewinds, self._state = state["rewinds"], state["snapshot"]
 
     def _snapshot(self) -> dict[str, Any]:
         return {

@@ -5,8 +5,9 @@ Every rule is called after each step and says whether the image of this step is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -26,7 +27,19 @@ class Verdict:
 
 
 class StoppingRule:
-    """Base class of all rules: `rule(step) -> Verdict`."""
+    """Base class of all rules: `rule(step) -> Verdict`. What a rule remembers can be taken out and put back."""
+
+    REMEMBERED: tuple[str, ...] = ()
+    """Attributes that change from step to step."""
+
+    def state(self) -> dict[str, Any]:
+        """Return what the rule remembers."""
+        return {name: getattr(self, name) for name in self.REMEMBERED}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state` returned."""
+        for name in self.REMEMBERED:
+            setattr(self, name, state[name])
 
     def __call__(self, step: Step) -> Verdict:
         """Judge the step."""
@@ -52,6 +65,8 @@ class HeldOut(StoppingRule):
         warmup: steps before which the fit is not ended.
         patience: steps without a new minimum.
     """
+
+    REMEMBERED = ("least", "iteration")
 
     def __init__(self, warmup: int, patience: int) -> None:
         self.warmup, self.patience = warmup, patience
@@ -87,6 +102,8 @@ class WindowedVariance(StoppingRule):
         window: number W of outputs.
         pixels: largest number of values of an image that are looked at.
     """
+
+    REMEMBERED = ("least", "iteration", "_ring", "_sum", "_squares")
 
     def __init__(self, warmup: int, patience: int, level: float, window: int = 100, pixels: int = 65536) -> None:
         self.warmup, self.patience, self.level, self.window, self.pixels = warmup, patience, level, window, pixels
@@ -131,6 +148,8 @@ class Discrepancy(StoppingRule):
     Args:
         level: sigma^2, for values in [0, 1].
     """
+
+    REMEMBERED = ("_misfit",)
 
     def __init__(self, level: float) -> None:
         self.level = level

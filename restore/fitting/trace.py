@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
@@ -43,7 +44,8 @@ class Step:
 Observer = Callable[[Step], None]
 """Called after every step; draws bars, keeps records, measures. Must not change what it sees.
 
-One that has a method `attach` is also handed the `Training` itself, before the first step.
+One that has a method `attach` is also handed the `Training` itself, before the first step. What one with the methods
+`state` and `restore` has seen is kept with a checkpoint.
 """
 
 
@@ -61,6 +63,14 @@ class Trace:
     loss: list[float] = field(default_factory=list)
     learning_rate: list[float] = field(default_factory=list)
     held_out: list[float] = field(default_factory=list)
+
+    def state(self) -> dict[str, Any]:
+        """Return the record."""
+        return dict(vars(self))
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state` returned."""
+        vars(self).update(state)
 
     def __call__(self, step: Step) -> None:
         """Record the step if it is a check."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -50,6 +52,7 @@ class Training:
         self.prior = build_prior(problem, plan)
         padding = Padding(problem.size, self.prior.multiple, self.prior.minimum)
         self._objective = make_objective(self.problem, plan, self.prior, padding, self.held_out, generator)
+        self._generators = [generator, *(each for each in self._objective.generators if each is not generator)]
         self._optimizer = make_optimizer(self.prior, plan)
         scored = int(problem.known.sum()) * (plan.hidden if plan.objective == "blindspot" else 1.0)
         self._recurs = plan.cell != "none"
@@ -97,6 +100,33 @@ class Training:
             check=check,
         )
 
+    def state(self) -> dict[str, Any]:
+        """Return all that the next steps depend on."""
+        return {
+            "prior": self.prior.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "rescue": self._rescue.state(),
+            "average": self.average.state(),
+            "generators": [generator.get_state() for generator in self._generators],
+            "precision": self.precision,
+            "warnings": self.warnings,
+            "set_back": self.set_back,
+            "output": self.output,
+            "seconds": self.seconds,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state` returned, in a training of the same problem and plan."""
+        self.prior.load_state_dict(state["prior"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._rescue.restore(state["rescue"])
+        self.average.restore(_moved(state["average"], self.device))
+        for generator, bits in zip(self._generators, state["generators"], strict=True):
+            generator.set_state(bits)
+        self.precision, self.warnings, self.set_back = state["precision"], state["warnings"], state["set_back"]
+        self.output = state["output"].to(self.device)
+        self._began = time.perf_counter() - state["seconds"]
+
     @property
     def seconds(self) -> float:
         """Seconds since the first step could begin."""
@@ -122,3 +152,7 @@ class Training:
             remedy = f"lowered the learning rate to {self._rescue.lower():.3g}"
         self._rescue.rewind()
         self.warnings.append(f"at step {iteration} {trouble}: went back to the last good state and {remedy}.")
+
+
+def _moved(state: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
+    return {name: value.to(device) if isinstance(value, Tensor) else value for name, value in state.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -136,6 +136,19 @@ class HealthRecorder:
             self._disarm()
         if missed or step.iteration % self._every == 0:
             self._arm(step.iteration + 1)
+
+    def state(self) -> dict[str, Any]:
+        """Return what was seen, and whether the next step is to be looked at."""
+        due = self._due if self._hooks else None
+        return {"record": dict(vars(self.record)), "smooth": self._smooth, "due": due}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state` returned; the network has its weights of then by now."""
+        self._disarm()
+        vars(self.record).update(state["record"])
+        self._smooth = state["smooth"]
+        if state["due"] is not None:
+            self._arm(state["due"])
 
     def _arm(self, due: int) -> None:
         """Hang the hooks for the step `due`."""

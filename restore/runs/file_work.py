@@ -16,7 +16,7 @@ from restore.images import Picture, read_pages
 from restore.restoration import Restoration
 from restore.runs.claims import Holder
 from restore.runs.execute import open_store
-from restore.runs.files import joined_report, read_references, request_of, restore_page, save_file
+from restore.runs.files import joined_report, page_checkpoints, read_references, request_of, restore_page, save_file
 from restore.runs.outputs import misfit, provenance
 from restore.runs.store import Record, Store
 from restore.runs.trial import Trial, content_hash
@@ -44,6 +44,7 @@ def restore_file(
     *,
     overwrite: bool = False,
     threads: int | None = None,
+    every: float = 60.0,
     watch: Watch | None = None,
 ) -> Record | None:
     """Restore the picture of a trial into the folder that holds the store at `folder`; return the record.
@@ -55,6 +56,7 @@ def restore_file(
         again: whether one that failed may be tried once more.
         overwrite: whether a file may be written over that this batch did not make.
         threads: of the CPU, for this fit; None leaves them as they are.
+        every: seconds between two checkpoints of the fit.
         watch: what looks on; for work in this process.
 
     Raises OutputError where the results cannot be written, KeyboardInterrupt for Ctrl-C.
@@ -67,7 +69,7 @@ def restore_file(
         return None
     with claim:
         try:
-            report = _restore(store, trial, overwrite, watch)
+            report = _restore(store, trial, overwrite, every, watch)
             record = {**named(trial), "status": "done", "error": None, **{name: report[name] for name in FIGURES}}
         except OutputError:
             raise
@@ -97,7 +99,7 @@ def named(trial: Trial) -> Record:
     return {**files, "ended": ended, "host": holder.host, "process": holder.process}
 
 
-def _restore(store: Store, trial: Trial, overwrite: bool, watch: Watch | None) -> dict[str, Any]:
+def _restore(store: Store, trial: Trial, overwrite: bool, every: float, watch: Watch | None) -> dict[str, Any]:
     source, request = trial.source, request_of(trial)
     assert trial.product is not None
     for role, path in (("image", source.image), ("mask", source.mask), ("reference", source.reference)):
@@ -105,10 +107,15 @@ def _restore(store: Store, trial: Trial, overwrite: bool, watch: Watch | None) -
             raise InputError(f"{path!r} has changed since the batch was planned: run the command again.")
     target = store.folder.parent / trial.product.output
     pages = read_pages(source.image)
+    folder = store.folder / "checkpoints"
+    folder.mkdir(exist_ok=True)
+    checkpoints = page_checkpoints(folder / f"{trial.id}.safetensors", every, len(pages), strict=False)
+    references = read_references(source.reference, len(pages))
     results: list[Restoration] = []
-    for page, reference in zip(pages, read_references(source.reference, len(pages)), strict=True):
+    for page, reference, checkpoint in zip(pages, references, checkpoints, strict=True):
         observers, announce = ((), None) if watch is None else watch(page)
-        results.append(restore_page(page, request, reference=reference, observers=observers, announce=announce))
+        looking: dict[str, Any] = {"reference": reference, "observers": observers, "announce": announce}
+        results.append(restore_page(page, request, checkpoint=checkpoint, **looking))
         if results[-1].interrupted:
             raise KeyboardInterrupt
     origin = provenance(trial)
@@ -118,6 +125,9 @@ def _restore(store: Store, trial: Trial, overwrite: bool, watch: Watch | None) -
     own = mark.exists() or misfit(target, origin) is None
     _begin(mark, target)
     save_file(results, report, target, request, existing="overwrite" if own or overwrite else "error")
+    for checkpoint in checkpoints:
+        if checkpoint is not None:
+            checkpoint.remove()
     return report
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from restore import api
 from restore.errors import FitError, InputError
-from restore.fitting import Observer
+from restore.fitting import Checkpoint, Observer
 from restore.images import Picture, format_of, read_pages
 from restore.restoration import Restoration, curves_path, save_curves, save_pages, sidecar_path, written_to
 from restore.runs.trial import Product, Source, Trial, content_hash
@@ -24,6 +24,7 @@ __all__ = [
     "file_trial",
     "joined_curves",
     "joined_report",
+    "page_checkpoints",
     "read_references",
     "request_of",
     "restore_page",
@@ -110,11 +111,12 @@ def restore_page(
     observers: Sequence[Observer] = (),
     announce: api.Announce | None = None,
     say: Callable[[str], None] = api.silent,
+    checkpoint: Checkpoint | None = None,
 ) -> Restoration:
     """Restore one page.
 
     Args:
-        reference, observers, announce, say: as for `restore.denoise`.
+        reference, observers, announce, say, checkpoint: as for `restore.denoise`.
 
     Raises FitError where the memory does not suffice, and as `restore.denoise` and `restore.inpaint`.
     """
@@ -126,6 +128,7 @@ def restore_page(
         "health": request.health,
         "baseline": request.baseline,
         "say": say,
+        "checkpoint": checkpoint,
         **settings,
     }
     try:
@@ -136,6 +139,16 @@ def restore_page(
     except MemoryError as error:
         size = f"{page.width}x{page.height}"
         raise FitError(f"not enough memory to fit {page.name}, {size}: crop or shrink it.") from error
+
+
+def page_checkpoints(
+    path: str | Path | None, every: float, pages: int, *, strict: bool = True
+) -> list[Checkpoint | None]:
+    """Return the checkpoint of each page: `path` for the first, `<path>.page<n>` for another; None for each without."""
+    if path is None:
+        return [None] * pages
+    paths = [path if number == 1 else f"{path}.page{number}" for number in range(1, pages + 1)]
+    return [Checkpoint(each, every, strict) for each in paths]
 
 
 def read_references(path: str | Path | None, pages: int) -> Sequence[Picture | None]:
