@@ -1,7 +1,8 @@
 """The fit: objective, stopping rule, averaging, precision, and the loop that joins them."""
 
 from restore.fitting.checkpoint import Checkpoint
-from restore.fitting.loop import Fitted, fit
+from restore.fitting.judge import Fitted
+from restore.fitting.loop import fit
 from restore.fitting.network import build_prior
 from restore.fitting.plan import make_plan
 from restore.fitting.trace import Observer, Step, Trace

@@ -120,7 +120,7 @@ def test_a_rescue_goes_on(noisy: Problem, tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_window_of_outputs_goes_on(noisy: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = dataclasses.replace(_plan(noisy, objective="fit", stop="variance"), warmup=5, patience=6)
     monkeypatch.setattr(
-        "restore.fitting.loop.make_rule",
+        "restore.fitting.judge.make_rule",
         lambda plan, sigma: WindowedVariance(plan.warmup, 6, 1.0, window=8, pixels=100),
     )
     whole = fit(noisy, plan)

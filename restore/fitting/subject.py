@@ -1,0 +1,110 @@
+"""One measurement in training, whatever trains the network: what is shown of it, what is scored, its average."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from restore.fitting.averaging import OutputAverage
+from restore.fitting.objectives import Draw, Score, choose_held_out, make_objective
+from restore.fitting.trace import CHECK_EVERY, Step
+from restore.priors import Prior
+from restore.problems.padding import Padding
+from restore.problems.problem import Problem
+from restore.settings import Plan
+
+__all__ = ["Subject"]
+
+DRAWS = 2**31
+"""Added to the seed for the draws of the steps, so that they do not repeat those of the initial weights.
+
+PyTorch's generator on the CPU looks at 32 bits of a seed, and a seed of ours has 31.
+"""
+
+
+class Subject:
+    """A measurement, all that a step draws of it, and the running average of the images that stand for it.
+
+    Args:
+        problem: the measurement.
+        plan: of the fit.
+        prior: the network, for the sizes that it can make and its code; it is not kept.
+
+    Attributes:
+        problem: on the plan's device.
+        held_out: bool (1, 1, H, W), the pixels that are never scored.
+        average: of the images.
+        output: the image of the last step, (1, C, H, W).
+        scored_pixels: about how many are scored in a step.
+    """
+
+    def __init__(self, problem: Problem, plan: Plan, prior: Prior) -> None:
+        self.device = torch.device(plan.device)
+        self.problem = problem.to(self.device)
+        self.plan = plan
+        generator = torch.Generator(self.device).manual_seed(DRAWS + plan.seed)
+        self.held_out = choose_held_out(self.problem.known, plan.held_out, generator)
+        padding = Padding(problem.size, prior.multiple, prior.minimum)
+        self._objective = make_objective(self.problem, plan, prior, padding, self.held_out, generator)
+        self._generators = [generator, *(each for each in self._objective.generators if each is not generator)]
+        self.scored_pixels = int(problem.known.sum()) * (plan.hidden if plan.objective == "blindspot" else 1.0)
+        self.average = OutputAverage(plan.average)
+        self.output = self.problem.measurement
+
+    def draw(self) -> Draw:
+        """Return what the next step shows and scores."""
+        return self._objective.draw()
+
+    def score(self, output: Tensor, draw: Draw) -> tuple[Tensor, Score]:
+        """Return the image (1, C, H, W) that the network's `output` stands for, and its score."""
+        image = self._objective.image(output.float(), draw)
+        return image, self._objective.score(image, draw)
+
+    def advance(
+        self, iteration: int, image: Tensor, loss: float, misfit: float, learning_rate: float, seconds: float
+    ) -> Step:
+        """Take the image of a step into the average, and return the state after it."""
+        self.output = image.detach()
+        average = self.average.update(self.output)
+        check = iteration % CHECK_EVERY == 0 or iteration == self.plan.iterations
+        return Step(
+            iteration=iteration,
+            seconds=seconds,
+            loss=loss,
+            misfit=misfit,
+            learning_rate=learning_rate,
+            output=self.output,
+            image=average,
+            held_out=self.held_out_error(average)[0] if check else None,
+            check=check,
+        )
+
+    def held_out_error(self, image: Tensor) -> tuple[float | None, float | None]:
+        """Return the mean squared error of `image` on the held-out pixels and its standard error; None without any."""
+        if not bool(self.held_out.any()):
+            return None, None
+        errors = (image - self.problem.measurement).square().mean(1, keepdim=True)[self.held_out]
+        return errors.mean().item(), errors.std().item() / math.sqrt(errors.numel())
+
+    def state(self) -> dict[str, Any]:
+        """Return all that the next draws and averages depend on."""
+        return {
+            "average": self.average.state(),
+            "generators": [generator.get_state() for generator in self._generators],
+            "output": self.output,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state` returned."""
+        average = {
+            name: value.to(self.device) if isinstance(value, Tensor) else value
+            for name, value in state["average"].items()
+        }
+        self.average.restore(average)
+        for generator, bits in zip(self._generators, state["generators"], strict=True):
+            generator.set_state(bits)
+        self.output = state["output"].to(self.device)
