@@ -1,4 +1,4 @@
-"""What a fit gives back, and who decides it: shows every step to those who watch, keeps the best image, ends the fit."""
+"""What a fit gives back, and who decides it: shows each step to those who watch, keeps the best image, ends the fit."""
 
 from __future__ import annotations
 

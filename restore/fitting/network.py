@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import nn
 
 from restore.cells.parameter_groups import parameter_groups
 from restore.fitting.objectives import input_channels
@@ -76,7 +77,7 @@ def network_options(plan: Plan) -> Mapping[str, Any]:
     }
 
 
-def make_optimizer(prior: Prior, plan: Plan) -> torch.optim.Optimizer:
+def make_optimizer(prior: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     """Return the plan's optimiser; the skew entries of Cayley maps learn at a tenth of the rate (arXiv:1707.09520)."""
     fused = torch.device(plan.device).type in ("cpu", "cuda")
     parameters = prior.parameters() if plan.cell == "none" else parameter_groups(prior, plan.learning_rate)

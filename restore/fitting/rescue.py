@@ -10,12 +10,48 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["Rescue"]
+__all__ = ["Rescue", "Trouble"]
 
 SNAPSHOT_EVERY = 50
 JUMP = 10**0.5  # 5 dB, at which the released code of the deep image prior (arXiv:1711.10925) goes back
 MOST_REWINDS = 8
 FEWEST_PIXELS = 256
+
+
+class Trouble:
+    """Notices that a fit has gone wrong, from its losses.
+
+    Args:
+        scored: number of pixels scored in a step; with few, a jump of the loss means nothing and only NaN counts.
+    """
+
+    def __init__(self, scored: float) -> None:
+        self._watch_jumps = scored >= FEWEST_PIXELS
+        self._smooth = math.inf
+
+    def of(self, loss: float) -> str | None:
+        """Return what is wrong with this `loss`, in words, or None."""
+        if not math.isfinite(loss):
+            return "the loss was not finite"
+        if self._watch_jumps and loss > JUMP * self._smooth:
+            return f"the loss jumped to {loss:.3g} from about {self._smooth:.3g}"
+        return None
+
+    def keep(self, loss: float) -> None:
+        """Take note of a good loss."""
+        self._smooth = loss if math.isinf(self._smooth) else 0.95 * self._smooth + 0.05 * loss
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._smooth = math.inf
+
+    def state(self) -> float:
+        """Return the running mean of the losses."""
+        return self._smooth
+
+    def restore(self, state: float) -> None:
+        """Take back what `state` returned."""
+        self._smooth = state
 
 
 class Rescue:
@@ -24,7 +60,7 @@ class Rescue:
     Args:
         prior, optimizer: what is set back.
         factor: on the learning rate, each time it is lowered.
-        scored: number of pixels scored in a step; with few, a jump of the loss means nothing and only NaN counts.
+        scored: as for `Trouble`.
 
     Attributes:
         rewinds: how often it has gone back.
@@ -33,22 +69,17 @@ class Rescue:
     def __init__(self, prior: nn.Module, optimizer: torch.optim.Optimizer, factor: float, scored: float) -> None:
         self._prior, self._optimizer, self._factor = prior, optimizer, factor
         self._rates: list[float] = [group["lr"] for group in optimizer.param_groups]
-        self._watch_jumps = scored >= FEWEST_PIXELS
-        self._smooth = math.inf
+        self._trouble = Trouble(scored)
         self._state = self._snapshot()
         self.rewinds = 0
 
     def trouble(self, loss: float) -> str | None:
         """Return what is wrong with this `loss`, in words, or None."""
-        if not math.isfinite(loss):
-            return "the loss was not finite"
-        if self._watch_jumps and loss > JUMP * self._smooth:
-            return f"the loss jumped to {loss:.3g} from about {self._smooth:.3g}"
-        return None
+        return self._trouble.of(loss)
 
     def keep(self, iteration: int, loss: float) -> None:
         """Take note of a good step, and of the whole state now and then."""
-        self._smooth = loss if math.isinf(self._smooth) else 0.95 * self._smooth + 0.05 * loss
+        self._trouble.keep(loss)
         if iteration % SNAPSHOT_EVERY == 0:
             self._state = self._snapshot()
 
@@ -69,16 +100,17 @@ class Rescue:
         self._optimizer.load_state_dict(copy.deepcopy(self._state["optimizer"]))
         for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate
-        self._smooth = math.inf
+        self._trouble.forget()
 
     def state(self) -> dict[str, Any]:
         """Return what it keeps: the last good state, the rates, and what it knows of the loss."""
-        return {"smooth": self._smooth, "rates": self._rates, "rewinds": self.rewinds, "snapshot": self._state}
+        kept = {"rates": self._rates, "rewinds": self.rewinds, "snapshot": self._state}
+        return {"trouble": self._trouble.state(), **kept}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take back what `state` returned."""
-        self._smooth, self._rates = state["smooth"], state["rates"]
-        self.rewinds, self._state = state["rewinds"], state["snapshot"]
+        self._trouble.restore(state["trouble"])
+        self._rates, self.rewinds, self._state = state["rates"], state["rewinds"], state["snapshot"]
 
     def _snapshot(self) -> dict[str, Any]:
         return {
