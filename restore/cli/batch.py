@@ -25,7 +25,7 @@ from restore.restoration import to_json
 from restore.runs.batch import Batch, plan_batch
 from restore.runs.engine import DIED, Inline, run_trials
 from restore.runs.executors import Workers, cluster
-from restore.runs.file_work import STORE, failed_record, restore_file
+from restore.runs.file_work import STORE, failed_record, restore_file, restore_files
 from restore.runs.inputs import find_inputs
 from restore.runs.settle import settle
 from restore.runs.shard import part_of
@@ -36,6 +36,11 @@ from restore.strict import strict
 __all__ = ["run_batch"]
 
 FAILED, INTERRUPTED = 1, 130
+
+MOST_STACKED = 64
+STACKED_ON_CPU = 8
+SMALL_PIXELS = 96 * 96
+"""Pixels of a picture up to which `--stack auto` stacks on a CPU."""
 
 
 def run_batch(job: Job) -> None:
@@ -63,15 +68,18 @@ def run_batch(job: Job) -> None:
     settle(store, batch, overwrite=options.existing is Already.overwrite, refuse=options.existing is Already.error)
     kept = store.records()
     left = [trial for trial in trials if trial.id not in kept or (options.retry_failed and _failed(kept[trial.id]))]
-    progress = BatchProgress(batch, trials, kept, shown=not options.quiet)
     executor, slots, threads = _executor(job, batch, left)
+    stack = _stack_size(options.stack, batch, left)
+    progress = BatchProgress(batch, trials, kept, shown=not options.quiet)
+    shapes = {entry.trial.id: entry.shape or entry.trial.id for entry in batch.entries}
     work = functools.partial(
-        restore_file,
+        restore_file if stack == 1 else restore_files,
         overwrite=options.existing is Already.overwrite,
         threads=threads,
-        every=options.checkpoint_every,
-        watch=progress.watch if isinstance(executor, Inline) else None,
     )
+    if stack == 1:
+        look = progress.watch if isinstance(executor, Inline) else None
+        work = functools.partial(work, every=options.checkpoint_every, look=look)
     began = time.perf_counter()
     try:
         run_trials(
@@ -85,6 +93,8 @@ def run_batch(job: Job) -> None:
             waiting=progress.waiting,
             work=work,
             lost=lambda trial: failed_record(trial, DIED),
+            stack=stack,
+            alike=lambda trial: shapes[trial.id],
         )
     except KeyboardInterrupt:
         executor.shutdown(wait=False)
@@ -164,6 +174,28 @@ def _count(job: Job, batch: Batch, left: Sequence[Trial], devices: Sequence[str]
     room = _available_mb()
     fits = cores if room is None else int(0.8 * room / told.memory_mb)
     return max(1, min(cores, len(left), fits))
+
+
+def _stack_size(wanted: str | None, batch: Batch, left: Sequence[Trial]) -> int:
+    """Return how many pictures share a pass: as asked for; `auto` takes as many as the memory of the device allows.
+
+    On a CPU only small pictures gain by it (restore bench throughput).
+    """
+    if wanted is None:
+        return 1
+    if wanted != "auto":
+        if not wanted.isdecimal() or int(wanted) < 1:
+            raise UsageError(f"--stack takes a number of pictures from 1, or auto, not {wanted!r}.")
+        return int(wanted)
+    biggest = largest(batch, left)
+    if biggest is None:
+        return 1
+    plan, told = look_ahead(biggest)
+    if plan.device.startswith("cuda"):
+        free, _ = torch.cuda.mem_get_info()
+        return max(1, min(MOST_STACKED, int(0.8 * free / 2**20 / told.memory_mb)))
+    pixels = max(entry.pixels for entry in batch.entries if entry.trial.id == biggest.id)
+    return STACKED_ON_CPU if pixels <= SMALL_PIXELS else 1
 
 
 def _devices(wanted: str | None) -> list[str]:

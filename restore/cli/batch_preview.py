@@ -20,6 +20,7 @@ from restore.runs.batch import Batch
 from restore.runs.files import request_of, restore_page
 from restore.runs.store import Record
 from restore.runs.trial import Trial
+from restore.session import Watch
 from restore.settings import Plan
 
 __all__ = ["largest", "look_ahead", "preview"]
@@ -48,7 +49,7 @@ def look_ahead(trial: Trial) -> tuple[Plan, Forecast]:
         raise _Begun
 
     try:
-        restore_page(read_pages(trial.source.image)[0], request_of(trial), announce=begun)
+        restore_page(read_pages(trial.source.image)[0], request_of(trial), Watch(announce=begun))
     except _Begun:
         pass
     except RestoreError as error:

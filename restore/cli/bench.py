@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from restore.cli.paging import ReportOption, WithReport, prepare_page, write_page
+from restore.errors import UsageError
 from restore.settings import CELL_NAMES, CHOICES, FitSettings
 
 if TYPE_CHECKING:
@@ -123,6 +124,79 @@ def health(
     columns = ("steps between looks", "ms a step", "ratio")
     row = (str(cost.every), f"{cost.milliseconds:.1f}", f"{cost.ratio:.3f}")
     write_page(target, lambda: _page("Cost of --health", f"{prior}, {size}x{size}, {rounds} rounds", columns, [row]))
+
+
+@bench.command(cls=WithReport)
+def throughput(
+    priors: Annotated[list[str] | None, typer.Argument(help="Priors; decoder, dip and hourglass unless named.")] = None,
+    stacks: Annotated[str, typer.Option("--stacks", help="Pictures in one pass, with commas.")] = "2,4,8",
+    size: Annotated[int, typer.Option("--size", min=16, help="Height and width of the pictures.")] = 64,
+    missing: Annotated[bool, typer.Option("--missing", help="Fill half the pixels instead of denoising.")] = False,
+    preset: Annotated[str, typer.Option("--preset", help="Of the fits; dip takes the published one.")] = "balanced",
+    precision: Annotated[str, typer.Option("--precision", help=f"{', '.join(CHOICES['precision'])}.")] = "auto",
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of each measurement.")] = 5,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Measurements of each, in turn.")] = 5,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list.")] = False,
+    report: ReportOption = None,
+) -> None:
+    """Pictures an hour with stacks of several sizes, and their time over that of as many lone fits, in one run."""
+    import torch
+
+    from restore.cli.allocator import keep_freed_memory
+    from restore.studies.throughput import measure_throughput
+
+    keep_freed_memory()
+    if threads is not None:
+        torch.set_num_threads(threads)
+    target = prepare_page(report, "bench-throughput")
+    counts = _counts(stacks)
+    found = []
+    for prior in priors or ("decoder", "dip", "hourglass"):
+        own = "paper" if prior == "dip" else preset
+        settings = FitSettings(prior=prior, preset=own, device=device, precision=precision)
+        found += measure_throughput(settings, counts, size=size, steps=steps, rounds=rounds, missing=missing)
+    columns = ("prior", "stack", "ms a step and picture", "over lone fits", "pictures an hour")
+    rows = [
+        (each.prior, str(each.stack), f"{each.milliseconds:.2f}", f"{each.ratio:.3f}", f"{each.pictures_an_hour:.0f}")
+        for each in found
+    ]
+    lead = f"{size}x{size}, {'half the pixels missing' if missing else 'denoising'}, {rounds} rounds of {steps} steps"
+    write_page(target, lambda: _page("Throughput", lead, columns, rows))
+    if as_json:
+        typer.echo(json.dumps([asdict(each) for each in found], indent=2, allow_nan=False))
+        return
+    for name, *numbers in (columns, *rows):
+        aligned = (number.rjust(len(column)) for number, column in zip(numbers, columns[1:], strict=True))
+        typer.echo(f"| {name:9} | {' | '.join(aligned)} |")
+
+
+@bench.command()
+def workers(
+    count: Annotated[int, typer.Option("--workers", min=2, help="Processes.")] = 2,
+    pictures: Annotated[int, typer.Option("--pictures", min=1, help="In the batch.")] = 32,
+    size: Annotated[int, typer.Option("--size", min=16, help="Height and width of the pictures.")] = 64,
+    iterations: Annotated[int, typer.Option("--iterations", min=1, help="Of each fit.")] = 100,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Of one and of several, in turn.")] = 3,
+) -> None:
+    """How many times as fast several processes restore a batch of small pictures as one, start and end included."""
+    from restore.studies.workers_gain import median_ratios, workers_gain
+
+    found = workers_gain(count, pictures=pictures, size=size, iterations=iterations, rounds=rounds)
+    for one, threads, several in found:
+        typer.echo(f"one process {one:.1f} s on one thread, {threads:.1f} s on all; {count} processes {several:.1f} s")
+    alone, all_threads = median_ratios(found)
+    typer.echo(
+        f"median: {alone:.2f} times as fast as one thread, {all_threads:.2f} times as all threads in one process"
+    )
+
+
+def _counts(text: str) -> list[int]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) > 1 for part in parts):
+        raise UsageError(f"--stacks takes numbers above 1 with commas, such as 2,4,8, not {text!r}.")
+    return [int(part) for part in parts]
 
 
 def _row(cost: Cost) -> tuple[str, str, str, str]:

@@ -12,7 +12,6 @@ from typing import Any, Literal
 import torch
 import typer
 
-from restore import api
 from restore.cli.allocator import keep_freed_memory
 from restore.cli.diagnosis import print_diagnosis, print_losses
 from restore.cli.options import Already, Shared
@@ -48,6 +47,7 @@ from restore.runs.files import (
     save_file,
 )
 from restore.runs.outputs import already_made, provenance
+from restore.session import Watch, check_finite, checked_sigma
 from restore.settings import FitSettings, Plan
 
 __all__ = ["Job", "announce_fit", "run"]
@@ -96,7 +96,7 @@ def run(job: Job) -> None:
     from restore.runs.inputs import is_batch
 
     if job.sigma != "auto":
-        api.checked_sigma(job.sigma)
+        checked_sigma(job.sigma)
     if is_batch(job.images):
         from restore.cli.batch import run_batch
 
@@ -134,7 +134,7 @@ def _run(job: Job, image: str) -> None:
         check_target(html, existing=job.existing)
     if not job.inpaints:
         for page in pages:
-            api.check_finite(page)
+            check_finite(page)
     references = read_references(job.options.reference, len(pages))
     checkpoints = _checkpoints(job, len(pages))
     results: list[Restoration] = []
@@ -197,15 +197,8 @@ def _restore(job: Job, page: Picture, reference: Picture | None, checkpoint: Che
             typer.echo(line, err=True)
 
     try:
-        return restore_page(
-            page,
-            job.request,
-            reference=reference,
-            observers=[progress],
-            announce=announce,
-            say=say,
-            checkpoint=checkpoint,
-        )
+        watch = Watch(reference, [progress], announce, say=say, checkpoint=checkpoint)
+        return restore_page(page, job.request, watch)
     finally:
         progress.close()
 

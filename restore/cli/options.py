@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
 
 import typer
 
+from restore.cli.options_many import Devices, DryRun, FailFast, RetryFailed, Scheduler, Shard, Stack, Workers
+from restore.cli.options_recurrence import Cell, LearningRule, Refine, RefineChannels, RefineSteps
 from restore.errors import UsageError
 from restore.settings import CHOICES, FitSettings
 
@@ -22,8 +24,6 @@ FIT = "Fit"
 OUTPUT = "Output"
 ADVANCED = "Network and optimiser"
 DIAGNOSTICS = "Diagnostics"
-RECURRENCE = "Recurrent refinement"
-MANY = "Many pictures"
 
 
 def _names(setting: str) -> str:
@@ -71,35 +71,6 @@ ExistingResult: TypeAlias = Annotated[
         help="If the output is there; skip leaves what has the same input and settings, as a batch does unasked.",
         rich_help_panel=OUTPUT,
     ),
-]
-Workers: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--workers", metavar="N|auto", help="Processes at a time; auto fills the machine.", rich_help_panel=MANY
-    ),
-]
-Devices: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--devices", metavar="all|0,1", help="One process on each of these GPUs.", rich_help_panel=MANY),
-]
-Scheduler: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--scheduler", metavar="ADDRESS|FILE", help="A Dask cluster: tcp://host:8786 or a file.", rich_help_panel=MANY
-    ),
-]
-Shard: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--shard", metavar="I/N|slurm", help="Do part I of N; slurm: of the job array.", rich_help_panel=MANY),
-]
-DryRun: TypeAlias = Annotated[
-    bool, typer.Option("--dry-run", help="Print what would be done, and what it takes.", rich_help_panel=MANY)
-]
-FailFast: TypeAlias = Annotated[
-    bool, typer.Option("--fail-fast", help="End with the first picture that fails.", rich_help_panel=MANY)
-]
-RetryFailed: TypeAlias = Annotated[
-    bool, typer.Option("--retry-failed", help="Try those again that failed before.", rich_help_panel=MANY)
 ]
 Json: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print the report as one JSON object on stdout.", rich_help_panel=OUTPUT)
@@ -153,25 +124,6 @@ LearningRate: TypeAlias = Annotated[
 Objective: TypeAlias = Annotated[
     str, typer.Option("--objective", help=f"What is scored: {_names('objective')}.", rich_help_panel=ADVANCED)
 ]
-Cell: TypeAlias = Annotated[
-    str,
-    typer.Option("--cell", help="Recurrent cell that refines (restore cells list).", rich_help_panel=RECURRENCE),
-]
-Refine: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--refine", help=f"What the cell refines: {_names('refine')}.", rich_help_panel=RECURRENCE),
-]
-RefineSteps: TypeAlias = Annotated[
-    int | None, typer.Option("--refine-steps", help="Steps of the recurrence.", rich_help_panel=RECURRENCE)
-]
-RefineChannels: TypeAlias = Annotated[
-    int, typer.Option("--refine-channels", help="Units of the cell.", rich_help_panel=RECURRENCE)
-]
-LearningRule: TypeAlias = Annotated[
-    str,
-    typer.Option("--learning-rule", help=f"Of the cell: {_names('learning_rule')}.", rich_help_panel=RECURRENCE),
-]
-
 Health: TypeAlias = Annotated[
     bool,
     typer.Option(
@@ -250,6 +202,7 @@ class Shared:
     existing: ExistingResult = None
     workers: Workers = None
     devices: Devices = None
+    stack: Stack = None
     scheduler: Scheduler = None
     shard: Shard = None
     dry_run: DryRun = False
@@ -261,7 +214,7 @@ class Shared:
 
     def refuse_batch_options(self) -> None:
         """Raise UsageError for an option that only many pictures have a use for."""
-        for name in ("workers", "devices", "scheduler", "shard", "dry_run", "fail_fast", "retry_failed"):
+        for name in ("workers", "devices", "stack", "scheduler", "shard", "dry_run", "fail_fast", "retry_failed"):
             if getattr(self, name):
                 option = name.replace("_", "-")
                 raise UsageError(

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from restore import api
 from restore.errors import InputError, OutputError, RestoreError, UsageError
 from restore.images import Picture, check_output, default_output, read_mask, read_pages
 from restore.runs.files import FileRequest, file_trial, read_references
 from restore.runs.inputs import Wanted, pair
 from restore.runs.outputs import terms_of
 from restore.runs.trial import Product, Source, Trial, TrialPlan
+from restore.session import check_finite
 
 __all__ = ["Batch", "Entry", "plan_batch"]
 
@@ -35,12 +35,14 @@ class Entry:
         name: what it is called in tables: its path in the tree it was found in.
         trial: its fit.
         pixels: height times width, the sum over its pages; 0 for one that cannot be used.
+        shape: height, width and channels of a picture of one page; None for others.
         error: why it cannot be used, or None.
     """
 
     name: str
     trial: Trial
     pixels: int
+    shape: tuple[int, int, int] | None
     error: str | None
 
     @property
@@ -69,6 +71,7 @@ class _Looked:
 
     suffix: str
     pixels: int
+    shape: tuple[int, int, int] | None
     error: str | None
 
 
@@ -165,13 +168,14 @@ def _look(wanted: Wanted, request: FileRequest) -> _Looked:
                     f"the reference {str(wanted.reference)!r} is no picture of the size of {wanted.name!r}."
                 )
     except RestoreError as error:
-        return _Looked(suffix, 0, str(error))
-    return _Looked(suffix, sum(page.height * page.width for page in pages), None)
+        return _Looked(suffix, 0, None, str(error))
+    shape = (pages[0].height, pages[0].width, pages[0].channels) if len(pages) == 1 else None
+    return _Looked(suffix, sum(page.height * page.width for page in pages), shape, None)
 
 
 def _check_page(page: Picture, request: FileRequest) -> None:
     if request.command == "denoise":
-        api.check_finite(page)
+        check_finite(page)
     elif request.mask is not None:
         read_mask(request.mask, page.size, invert=request.mask_invert)
     elif page.invalid is None:
@@ -228,7 +232,7 @@ def _entry(wanted: Wanted, request: FileRequest, output: str, look: _Looked) -> 
         error = error or str(unreadable)
         product = Product(request.command, output, request.health, request.baseline, request.curves)
         trial = Trial(Source(image, {}, sigma=request.sigma), request.settings, picture=wanted.name, product=product)
-    return Entry(wanted.name, trial, look.pixels, error)
+    return Entry(wanted.name, trial, look.pixels, look.shape, error)
 
 
 def _listed(names: Iterable[str]) -> str:

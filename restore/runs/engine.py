@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from typing import Any
 
@@ -23,8 +23,9 @@ TRIES = 3
 
 DIED = f"its process died {TRIES} times, perhaps for want of memory"
 
-Work = Callable[[str, Trial, bool], Record | None]
-"""What an executor runs: `carry_out`, or another function that puts the result of a trial into a store."""
+Work = Callable[..., Any]
+"""What an executor runs, with a folder, a trial and whether to try again what failed: `carry_out`, or another function
+that puts the result of a trial into a store and returns its record, or None."""
 
 
 class Inline(Executor):
@@ -52,6 +53,8 @@ def run_trials(
     waiting: Callable[[int], None] | None = None,
     work: Work = carry_out,
     lost: Callable[[Trial], Record] | None = None,
+    stack: int = 1,
+    alike: Callable[[Trial], Hashable] = lambda trial: None,
 ) -> dict[str, Record]:
     """Run those of `trials` that have not ended yet and return the records of all of them, by id.
 
@@ -68,6 +71,8 @@ def run_trials(
         waiting: called once, with the number of trials that others run, when nothing else is left.
         work: what is done with a trial.
         lost: gives the record of a trial whose processes died.
+        stack: number of trials that `work` is given at a time; above 1 it takes a sequence of them, and returns one.
+        alike: what the trials of one stack have in common.
 
     Raises OutputError where the store cannot be written.
     """
@@ -75,31 +80,33 @@ def run_trials(
     kept = store.records()
     left = deque(trial for trial in trials if _is_open(kept.get(trial.id), again))
     elsewhere: list[Trial] = []
-    running: dict[Future[Record | None], Trial] = {}
+    running: dict[Future[Any], list[Trial]] = {}
     deaths: Counter[str] = Counter()
     told = failed = False
     while left or running or elsewhere:
         room = slots if isinstance(slots, int) else slots()
         while left and len(running) < room and not (failed and fail_fast):
-            trial = left.popleft()
-            running[executor.submit(work, str(store.folder), trial, again)] = trial
+            some = _take(left, stack, alike)
+            given = some if stack > 1 else some[0]
+            running[executor.submit(work, str(store.folder), given, again)] = some
         if failed and fail_fast and not running:
             break
         done, _ = wait(running, return_when=FIRST_COMPLETED, timeout=None if isinstance(slots, int) else POLL)
         for future in done:
-            trial = running.pop(future)
+            some = running.pop(future)
             try:
-                record = future.result()
+                made = future.result() if stack > 1 else [future.result()]
             except Lost:
-                deaths[trial.id] += 1
-                if deaths[trial.id] < TRIES:
-                    left.append(trial)
+                deaths.update(trial.id for trial in some)
+                left += [trial for trial in some if deaths[trial.id] < TRIES]
+                some = [trial for trial in some if deaths[trial.id] >= TRIES]
+                made = [(lost or _lost)(trial) for trial in some]
+                for record in made:
+                    store.keep(record)
+            for trial, record in zip(some, made, strict=True):
+                if record is None:
+                    elsewhere.append(trial)
                     continue
-                record = (lost or _lost)(trial)
-                store.keep(record)
-            if record is None:
-                elsewhere.append(trial)
-            else:
                 failed = failed or record["status"] == "failed"
                 if ended is not None:
                     ended(record)
@@ -113,6 +120,18 @@ def run_trials(
                 left, elsewhere = deque(elsewhere), []
     kept = store.records()
     return {trial.id: kept[trial.id] for trial in trials if trial.id in kept}
+
+
+def _take(left: deque[Trial], stack: int, alike: Callable[[Trial], Hashable]) -> list[Trial]:
+    """Take the next trial off, and up to `stack` with those like it."""
+    some = [left.popleft()]
+    if stack > 1:
+        key = alike(some[0])
+        some += [trial for trial in left if alike(trial) == key][: stack - 1]
+        taken = {trial.id for trial in some}
+        for trial in [trial for trial in left if trial.id in taken]:
+            left.remove(trial)
+    return some
 
 
 def _lost(trial: Trial) -> Record:

@@ -19,6 +19,7 @@ from restore.restoration import Restoration
 from restore.runs.claims import Holder
 from restore.runs.store import Record, Store
 from restore.runs.trial import Damage, Source, Trial, content_hash
+from restore.session import Announce
 from restore.settings import FitSettings
 
 __all__ = ["FIGURES", "carry_out", "measure", "open_store", "prepare"]
@@ -68,7 +69,7 @@ def carry_out(folder: str, trial: Trial, again: bool = False) -> Record | None:
     return record
 
 
-def measure(trial: Trial, observers: Sequence[Observer] = (), announce: api.Announce | None = None) -> Restoration:
+def measure(trial: Trial, observers: Sequence[Observer] = (), announce: Announce | None = None) -> Restoration:
     """Fit one trial.
 
     Args:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from restore import api
 from restore.errors import FitError, InputError
-from restore.fitting import Checkpoint, Observer
+from restore.fitting import Checkpoint
 from restore.images import Picture, format_of, read_pages
 from restore.restoration import Restoration, curves_path, save_curves, save_pages, sidecar_path, written_to
 from restore.runs.trial import Product, Source, Trial, content_hash
+from restore.session import Session, Watch, open_denoising, open_inpainting
 from restore.settings import FitSettings
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "file_trial",
     "joined_curves",
     "joined_report",
+    "open_page",
     "page_checkpoints",
     "read_references",
     "request_of",
@@ -103,39 +104,26 @@ def request_of(trial: Trial) -> FileRequest:
     )
 
 
-def restore_page(
-    page: Picture,
-    request: FileRequest,
-    *,
-    reference: Picture | None = None,
-    observers: Sequence[Observer] = (),
-    announce: api.Announce | None = None,
-    say: Callable[[str], None] = api.silent,
-    checkpoint: Checkpoint | None = None,
-) -> Restoration:
-    """Restore one page.
+def open_page(page: Picture, request: FileRequest, watch: Watch) -> Session:
+    """Return the session of one page.
 
-    Args:
-        reference, observers, announce, say, checkpoint: as for `restore.denoise`.
+    Raises RestoreError as `restore.denoise` and `restore.inpaint`.
+    """
+    settings = {field.name: getattr(request.settings, field.name) for field in dataclasses.fields(FitSettings)}
+    looking = dataclasses.replace(watch, health=request.health, baseline=request.baseline)
+    if request.command == "inpaint":
+        sigma = 0.0 if request.sigma == "auto" else request.sigma
+        return open_inpainting(page, request.mask, request.mask_invert, sigma, looking, settings)
+    return open_denoising(page, request.sigma, looking, settings)
+
+
+def restore_page(page: Picture, request: FileRequest, watch: Watch) -> Restoration:
+    """Restore one page.
 
     Raises FitError where the memory does not suffice, and as `restore.denoise` and `restore.inpaint`.
     """
-    settings = {field.name: getattr(request.settings, field.name) for field in dataclasses.fields(FitSettings)}
-    shared: dict[str, Any] = {
-        "reference": reference,
-        "observers": observers,
-        "announce": announce,
-        "health": request.health,
-        "baseline": request.baseline,
-        "say": say,
-        "checkpoint": checkpoint,
-        **settings,
-    }
     try:
-        if request.command == "inpaint":
-            sigma = 0.0 if request.sigma == "auto" else request.sigma
-            return api.inpaint(page, request.mask, mask_invert=request.mask_invert, sigma=sigma, **shared)
-        return api.denoise(page, sigma=request.sigma, **shared)
+        return open_page(page, request, watch).run()
     except MemoryError as error:
         size = f"{page.width}x{page.height}"
         raise FitError(f"not enough memory to fit {page.name}, {size}: crop or shrink it.") from error

@@ -1,0 +1,258 @@
+"""One picture on its way through a fit: what is made of it before, and what is made of the fit after."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from restore.errors import InputError, UsageError
+from restore.figures import against_reference, diagnostics, figures
+from restore.fitting import Checkpoint, Fitted, Observer, fit, make_plan
+from restore.fitting.observers import ReferenceCurve
+from restore.health import HealthRecorder
+from restore.health.baseline import Side, check_baseline, compare_with_baseline
+from restore.images import Picture, from_pillow, mask_from_array, read, read_mask
+from restore.problems.noise import estimate_sigma, noise_correlation
+from restore.problems.problem import Problem, denoising, inpainting
+from restore.restoration import Restoration
+from restore.settings import FitSettings, Plan
+
+__all__ = [
+    "Announce",
+    "ImageLike",
+    "MaskLike",
+    "Say",
+    "Session",
+    "Watch",
+    "check_finite",
+    "checked_sigma",
+    "open_denoising",
+    "open_inpainting",
+    "silent",
+]
+
+ImageLike: TypeAlias = str | Path | np.ndarray[Any, Any] | Image.Image | Picture
+"""A path, an array (H, W), (H, W, C) of uint8, uint16 or float, a PIL image, or a `Picture`."""
+
+MaskLike: TypeAlias = str | Path | np.ndarray[Any, Any]
+"""A path or an array (H, W); nonzero is the hole."""
+
+Announce: TypeAlias = Callable[[Problem, Plan], None]
+"""Called once before the first step, with what is about to be done."""
+
+Say: TypeAlias = Callable[[str], None]
+"""Told of the progress of a comparison, a line at a time."""
+
+
+def silent(line: str) -> None:
+    """Say nothing."""
+
+
+POLARITY_HINT = (
+    "the mask hides {share:.0%} of the picture; white is the hole: if white is what is known there, use mask_invert "
+    "(--mask-invert)."
+)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What looks at a fit and never steers it; the attributes are arguments of `restore.denoise`."""
+
+    reference: ImageLike | None = None
+    observers: Sequence[Observer] = ()
+    announce: Announce | None = None
+    health: bool = False
+    baseline: str | None = None
+    say: Say = silent
+    checkpoint: str | Path | Checkpoint | None = None
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What a session begins with."""
+
+    command: str
+    picture: Picture
+    problem: Problem
+    sigma_estimated: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+
+class Session:
+    """A picture that is ready to be fitted.
+
+    Attributes:
+        problem, plan: of the fit.
+    """
+
+    def __init__(self, given: _Given, watch: Watch, settings: dict[str, Any], began: float) -> None:
+        self._given, self._watch, self._began = given, watch, began
+        self._settings = FitSettings.from_mapping(settings)
+        self._truth = None if watch.reference is None else _reference_pixels(_picture(watch.reference), given.picture)
+        self.problem = given.problem
+        self.plan = make_plan(self.problem, self._settings)
+        if watch.baseline is not None:
+            check_baseline(watch.baseline, self.plan)
+        self._curve: ReferenceCurve | None = None
+        self._recorder: HealthRecorder | None = None
+
+    def observers(self) -> list[Observer]:
+        """Return what looks on while the picture is fitted; called again, it begins anew."""
+        self._curve = None if self._true_image is None else ReferenceCurve(self.problem, self._true_image)
+        self._recorder = HealthRecorder() if self._watch.health else None
+        return [each for each in (self._curve, self._recorder, *self._watch.observers) if each is not None]
+
+    def run(self) -> Restoration:
+        """Fit the picture alone."""
+        if self._watch.announce is not None:
+            self._watch.announce(self.problem, self.plan)
+        wanted = self._watch.checkpoint
+        kept = Checkpoint(wanted) if isinstance(wanted, str | Path) else wanted
+        fitted = fit(self.problem, self.plan, self.observers(), kept)
+        if kept is not None and kept is not wanted and fitted.stop_reason != "interrupted":
+            kept.remove()
+        return self.conclude(fitted)
+
+    def conclude(self, fitted: Fitted) -> Restoration:
+        """Return the restoration and its figures."""
+        given, problem, plan = self._given, self.problem, self.plan
+        restored = given.picture.with_pixels(problem.composite(fitted.image.cpu())[0].numpy())
+        report = figures(
+            given.command,
+            given.picture,
+            problem,
+            self._settings,
+            plan,
+            fitted,
+            self._curve,
+            sigma_estimated=given.sigma_estimated,
+            seconds=time.perf_counter() - self._began,
+            warnings=(*given.warnings, *fitted.warnings),
+        )
+        hole = None if problem.kind != "inpaint" else ~problem.known[0, 0].numpy()
+        interrupted = fitted.stop_reason == "interrupted"
+        comparison: dict[str, Any] | None = None
+        sides: dict[str, Side] = {}
+        if self._watch.baseline is not None and not interrupted:
+            try:
+                comparison, sides = compare_with_baseline(
+                    self._watch.baseline, problem, plan, self._true_image, self._watch.say
+                )
+            except KeyboardInterrupt:  # the restoration is done, and is not to be lost with the comparison
+                interrupted = True
+                report["warnings"].append("the comparison with the baseline was interrupted, and is left out.")
+        record = None if self._recorder is None else self._recorder.record
+        diagnosed = diagnostics(record, fitted, comparison)
+        scores = against_reference(problem.measurement[0].numpy(), restored.quantised(), self._truth, hole)
+        reasons = {**report["null_reasons"], **diagnosed["null_reasons"], **scores["null_reasons"]}
+        report = {**report, **diagnosed, **scores, "null_reasons": reasons}
+        return Restoration(restored, plan, fitted, self._curve, report, record, sides, interrupted)
+
+    @property
+    def _true_image(self) -> Tensor | None:
+        return None if self._truth is None else torch.from_numpy(self._truth)[None]
+
+
+def open_denoising(image: ImageLike, sigma: float | Literal["auto"], watch: Watch, settings: dict[str, Any]) -> Session:
+    """Return the session of `restore.denoise`, whose arguments these are.
+
+    Raises RestoreError as that.
+    """
+    began = time.perf_counter()
+    picture = _picture(image)
+    check_finite(picture)
+    level = 255 * estimate_sigma(picture.pixels) if sigma == "auto" else checked_sigma(sigma)
+    warnings = list(picture.notes)
+    correlation = noise_correlation(picture.pixels)
+    if correlation.correlated:
+        warnings.append(
+            f"the noise of neighbouring pixels is correlated ({correlation.coefficient:.2f}), as in JPEG or camera "
+            "pictures: the blind-spot objective and the estimated sigma do not hold for it; try objective 'fit'."
+        )
+    problem = denoising(torch.from_numpy(picture.pixels.copy()), level)
+    return Session(_Given("denoise", picture, problem, sigma == "auto", warnings), watch, settings, began)
+
+
+def open_inpainting(
+    image: ImageLike, mask: MaskLike | None, mask_invert: bool, sigma: float, watch: Watch, settings: dict[str, Any]
+) -> Session:
+    """Return the session of `restore.inpaint`, whose arguments these are.
+
+    Raises RestoreError as that.
+    """
+    began = time.perf_counter()
+    picture = _picture(image)
+    hole = _hole(picture, mask, mask_invert)
+    warnings = list(picture.notes)
+    if mask is not None and hole.mean() > 0.5:
+        warnings.append(POLARITY_HINT.format(share=float(hole.mean())))
+    problem = inpainting(torch.from_numpy(picture.pixels.copy()), torch.from_numpy(hole), checked_sigma(sigma))
+    return Session(_Given("inpaint", picture, problem, False, warnings), watch, settings, began)
+
+
+def check_finite(picture: Picture) -> None:
+    """Raise InputError for a picture with NaN or infinite pixels, which only inpainting can fill."""
+    if picture.invalid is not None:
+        raise InputError(
+            f"{picture.name!r} holds {int(picture.invalid.sum())} pixels that are NaN or infinite: "
+            "restore inpaint fills them."
+        )
+
+
+def checked_sigma(sigma: float) -> float:
+    """Return the noise's standard deviation; raise UsageError for what can be none."""
+    if not (isinstance(sigma, int | float) and 0 <= sigma < 1000):
+        raise UsageError(
+            f"sigma is the noise on the scale of 0 to 255, at least 0, not {sigma!r}: give another or 'auto'."
+        )
+    return float(sigma)
+
+
+def _picture(image: ImageLike) -> Picture:
+    if isinstance(image, Picture):
+        return image
+    if isinstance(image, Image.Image):
+        return from_pillow(image)
+    if isinstance(image, str | Path):
+        return read(image)
+    return Picture.from_array(image)
+
+
+def _hole(picture: Picture, mask: MaskLike | None, invert: bool) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return bool (H, W): the mask's hole and the pixels that are not finite."""
+    if mask is None:
+        if picture.invalid is None:
+            raise UsageError("inpainting needs a mask: white is the hole (only NaN pixels of float data need none).")
+        return np.asarray(picture.invalid)
+    if isinstance(mask, str | Path):
+        hole = read_mask(mask, picture.size, invert=invert)
+    else:
+        hole = mask_from_array(mask, picture.size, invert=invert)
+    if picture.invalid is None:
+        return hole
+    if bool((hole | picture.invalid).all()):
+        raise InputError("the mask and the NaN pixels together hide the whole picture, so nothing is known.")
+    return np.asarray(hole | picture.invalid)
+
+
+def _reference_pixels(reference: Picture, picture: Picture) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Return the reference on the scale of the picture's pixels.
+
+    Raises InputError when it is another kind of picture.
+    """
+    if reference.pixels.shape != picture.pixels.shape:
+        ours, theirs = (f"{p.width}x{p.height} with {p.channels} channel(s)" for p in (picture, reference))
+        raise InputError(f"the reference has {theirs}, the picture {ours}: they must be alike.")
+    if reference.invalid is not None:
+        raise InputError(f"the reference {reference.name!r} holds NaN or infinite pixels: nothing compares with them.")
+    if picture.dtype != np.float32 or reference.dtype != np.float32:
+        return reference.pixels.copy()
+    return ((reference.values() - picture.offset) / picture.scale).astype(np.float32)

@@ -1,0 +1,50 @@
+"""Throughput: every stack is measured, and figures follow from each other; times themselves belong to `bench`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from restore.settings import FitSettings
+from restore.studies.throughput import measure_throughput
+from restore.studies.workers_gain import median_ratios, workers_gain
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_every_stack_is_measured(missing: bool) -> None:
+    settings = FitSettings(device="cpu", network={"channels": (8, 8), "tail": 0})
+    found = measure_throughput(settings, (2, 3), size=32, steps=2, rounds=1, missing=missing)
+    assert [each.stack for each in found] == [1, 2, 3]
+    assert found[0].ratio == 1.0
+    for each in found:
+        assert each.pictures_an_hour == pytest.approx(3.6e6 / (each.milliseconds * each.steps))
+        assert each.steps > 100  # those of the whole fit, not of the measurement
+
+
+def test_the_command_prints_them() -> None:
+    words = (
+        "bench",
+        "throughput",
+        "decoder",
+        "--stacks",
+        "2",
+        "--size",
+        "64",
+        "--steps",
+        "1",
+        "--rounds",
+        "1",
+        "--json",
+    )
+    ended = subprocess.run([sys.executable, "-m", "restore", *words], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert [(each["prior"], each["stack"]) for each in json.loads(ended.stdout)] == [("decoder", 1), ("decoder", 2)]
+
+
+def test_processes_are_compared_on_whole_batches() -> None:
+    found = workers_gain(2, pictures=2, size=16, iterations=1, rounds=1)
+    assert len(found) == 1 and min(found[0]) > 0
+    assert median_ratios([(4.0, 3.0, 2.0), (8.0, 2.0, 4.0), (6.0, 6.0, 2.0)]) == (2.0, 1.5)
