@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from restore.errors import InputError, UsageError
+from restore.errors import FitError, InputError, UsageError
 from restore.figures import against_reference, diagnostics, figures
 from restore.fitting import Checkpoint, Fitted, Observer, fit, make_plan
 from restore.fitting.observers import ReferenceCurve
@@ -116,7 +116,17 @@ class Session:
             self._watch.announce(self.problem, self.plan)
         wanted = self._watch.checkpoint
         kept = Checkpoint(wanted) if isinstance(wanted, str | Path) else wanted
-        fitted = fit(self.problem, self.plan, self.observers(), kept)
+        try:
+            fitted = fit(self.problem, self.plan, self.observers(), kept)
+        except (MemoryError, RuntimeError) as error:
+            if not _out_of_memory(error):
+                raise
+            picture = self._given.picture
+            size = f"{picture.width}x{picture.height}"
+            raise FitError(
+                f"not enough memory on {self.plan.device} to fit {picture.name!r}, {size}: crop or shrink the picture, "
+                "take a smaller network (--prior hourglass), or another --device."
+            ) from error
         if kept is not None and kept is not wanted and fitted.stop_reason != "interrupted":
             kept.remove()
         return self.conclude(fitted)
@@ -159,6 +169,13 @@ class Session:
     @property
     def _true_image(self) -> Tensor | None:
         return None if self._truth is None else torch.from_numpy(self._truth)[None]
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Whether the device's memory did not suffice; PyTorch's allocator of the CPU has no class of its own for it."""
+    told = str(error)
+    named = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return named or "out of memory" in told or "can't allocate memory" in told
 
 
 def open_denoising(image: ImageLike, sigma: float | Literal["auto"], watch: Watch, settings: dict[str, Any]) -> Session:

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 import restore
-from restore.errors import DeviceError, InputError, OutputError, UsageError
+from restore.errors import DeviceError, FitError, InputError, OutputError, UsageError
 from restore.settings import CHOICES, FitSettings
 
 Array = np.ndarray[Any, Any]
@@ -316,3 +316,18 @@ def test_settings_are_frozen_and_checked() -> None:
         settings.seed = 1  # type: ignore[misc]
     with pytest.raises(UsageError, match="did you mean 'learning_rate'"):
         FitSettings.from_mapping({"learningrate": 1})
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes")])
+def test_too_little_memory_is_told_with_remedies(
+    noisy: Array, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fails(*words: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("restore.session.fit", fails)
+    with pytest.raises(FitError, match="not enough memory on cpu to fit .*: crop or shrink the picture"):
+        restore.denoise(noisy, device="cpu")
+    monkeypatch.setattr("restore.session.fit", lambda *words: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        restore.denoise(noisy, device="cpu")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from restore.errors import FitError, InputError
+from restore.errors import InputError
 from restore.fitting import Checkpoint
 from restore.images import Picture, format_of, read_pages
 from restore.restoration import Restoration, curves_path, save_curves, save_pages, sidecar_path, written_to
@@ -120,13 +120,9 @@ def open_page(page: Picture, request: FileRequest, watch: Watch) -> Session:
 def restore_page(page: Picture, request: FileRequest, watch: Watch) -> Restoration:
     """Restore one page.
 
-    Raises FitError where the memory does not suffice, and as `restore.denoise` and `restore.inpaint`.
+    Raises RestoreError as `restore.denoise` and `restore.inpaint`.
     """
-    try:
-        return open_page(page, request, watch).run()
-    except MemoryError as error:
-        size = f"{page.width}x{page.height}"
-        raise FitError(f"not enough memory to fit {page.name}, {size}: crop or shrink it.") from error
+    return open_page(page, request, watch).run()
 
 
 def page_checkpoints(
