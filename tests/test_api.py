@@ -326,7 +326,7 @@ def test_too_little_memory_is_told_with_remedies(
         raise error
 
     monkeypatch.setattr("restore.session.fit", fails)
-    with pytest.raises(FitError, match="not enough memory on cpu to fit .*: crop or shrink the picture"):
+    with pytest.raises(FitError, match=r"not enough memory on cpu to fit .*: crop or shrink the picture"):
         restore.denoise(noisy, device="cpu")
     monkeypatch.setattr("restore.session.fit", lambda *words: 1 / 0)
     with pytest.raises(ZeroDivisionError):

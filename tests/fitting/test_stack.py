@@ -58,15 +58,19 @@ def _wide(problem: Problem) -> Problem:
 
 @pytest.mark.parametrize("objective", ["fit", "blindspot"])
 @pytest.mark.parametrize("prior", SMALL)
+@pytest.mark.parametrize("together", [8, 3, 1])
 @pytest.mark.usefixtures("in_float64")
-def test_in_float64_each_result_is_that_of_the_lone_fit(prior: str, objective: str) -> None:
+def test_in_float64_each_result_is_that_of_the_lone_fit(
+    prior: str, objective: str, together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("restore.fitting.stack._together", lambda *words: together)  # networks that are made one
     if (prior, objective) == ("decoder", "blindspot"):
         objective = "auto"
     problems = [_wide(problem) for problem in _problems(8)]
     plans = _plans(problems, prior, objective=objective)
-    together = fit_stack(problems, plans)
-    assert together[0].image.dtype == torch.float64
-    for problem, plan, fitted in zip(problems, plans, together, strict=True):
+    results = fit_stack(problems, plans)
+    assert results[0].image.dtype == torch.float64
+    for problem, plan, fitted in zip(problems, plans, results, strict=True):
         alone = fit(problem, plan)
         assert (fitted.iterations, fitted.iteration_best) == (alone.iterations, alone.iteration_best)
         torch.testing.assert_close(fitted.image, alone.image, rtol=0, atol=1e-6)
