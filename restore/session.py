@@ -117,6 +117,8 @@ class Session:
         wanted = self._watch.checkpoint
         kept = Checkpoint(wanted) if isinstance(wanted, str | Path) else wanted
         fitted = fit(self.problem, self.plan, self.observers(), kept)
+        if kept is not None:
+            self._began -= kept.earlier
         if kept is not None and kept is not wanted and fitted.stop_reason != "interrupted":
             kept.remove()
         return self.conclude(fitted)
