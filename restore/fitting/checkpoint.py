@@ -102,9 +102,9 @@ class Checkpoint:
             for name, part in parts.items():
                 part.restore(kept["parts"][name])
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            why = " ".join(str(error).split())
             raise InputError(
-                f"the checkpoint {str(self.path)!r} is of another version of restore ({error}): delete it to start "
-                "anew."
+                f"the checkpoint {str(self.path)!r} is of another version of restore ({why}): delete it to start anew."
             ) from error
         self.resumed, self.earlier = kept["iteration"], kept["seconds"]
         self._due = self.earlier + self.every

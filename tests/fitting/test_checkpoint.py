@@ -204,7 +204,7 @@ def test_a_file_whose_states_do_not_fit_is_told(noisy: Problem, tmp_path: Path) 
     state = read_state(path)
     state["parts"]["training"]["prior"].popitem()
     write_state(path, state)
-    with pytest.raises(InputError, match="is of another version of restore .* delete it to start anew"):
+    with pytest.raises(InputError, match=r"is of another version of restore .* delete it to start anew"):
         fit(noisy, _plan(noisy), (), Checkpoint(path))
 
 
@@ -249,7 +249,7 @@ def test_who_looks_on_may_leave_but_not_come(noisy: Problem, tmp_path: Path) -> 
     path.unlink()
     fit(noisy, plan, [recorder, _Interrupt(20)], Checkpoint(path, every=0))
     assert path.read_bytes() != data
-    with pytest.raises(UsageError, match="begun without ReferenceCurve, .* go on without it, or delete"):
+    with pytest.raises(UsageError, match=r"begun without ReferenceCurve, .* go on without it, or delete"):
         fit(noisy, plan, _watching(noisy), Checkpoint(path))
 
 
