@@ -127,6 +127,8 @@ class Session:
                 f"not enough memory on {self.plan.device} to fit {picture.name!r}, {size}: crop or shrink the picture, "
                 "take a smaller network (--prior hourglass), or another --device."
             ) from error
+        if kept is not None:
+            self._began -= kept.earlier
         if kept is not None and kept is not wanted and fitted.stop_reason != "interrupted":
             kept.remove()
         return self.conclude(fitted)

@@ -14,6 +14,7 @@ import typer
 
 from restore.cli.allocator import keep_freed_memory
 from restore.cli.diagnosis import print_diagnosis, print_losses
+from restore.cli.keeping import checked_checkpoints, seconds_before, tell_kept
 from restore.cli.options import Already, Shared
 from restore.cli.paging import report_path
 from restore.cli.progress import Progress
@@ -41,7 +42,6 @@ from restore.runs.files import (
     file_trial,
     joined_curves,
     joined_report,
-    page_checkpoints,
     read_references,
     restore_page,
     save_file,
@@ -136,7 +136,13 @@ def _run(job: Job, image: str) -> None:
         for page in pages:
             check_finite(page)
     references = read_references(job.options.reference, len(pages))
-    checkpoints = _checkpoints(job, len(pages))
+    checkpoints = checked_checkpoints(
+        job.options.checkpoint,
+        job.options.checkpoint_every,
+        len(pages),
+        given=(image, job.mask, job.options.reference),
+        written=[] if target is None else [target, *beside(target, job.request), *([] if html is None else [html])],
+    )
     results: list[Restoration] = []
     for page, reference, checkpoint in zip(pages, references, checkpoints, strict=True):
         results.append(_restore(job, page, reference, checkpoint))
@@ -144,9 +150,11 @@ def _run(job: Job, image: str) -> None:
             break
     interrupted = results[-1].interrupted
     if interrupted and len(results) < len(pages):
+        tell_kept(checkpoints, overwrites=False)
         raise KeyboardInterrupt
     report = {**joined_report([result.report for result in results], target), **origin}
-    report |= {"seconds": round(time.perf_counter() - began, 3), "arguments": sys.argv[1:]}
+    seconds = time.perf_counter() - began + seconds_before(checkpoints)
+    report |= {"seconds": round(seconds, 3), "arguments": sys.argv[1:]}
     report["null_reasons"].pop("arguments", None)
     pictures = [result.picture for result in results]
     if target is None:
@@ -170,15 +178,9 @@ def _run(job: Job, image: str) -> None:
             print_diagnosis(result.report, result.health)
         _conclude(report, target)
     if interrupted:
+        if not job.options.quiet:
+            tell_kept(checkpoints, overwrites=target is not None and job.existing == "error")
         raise typer.Exit(INTERRUPTED)
-
-
-def _checkpoints(job: Job, pages: int) -> list[Checkpoint | None]:
-    """Return the checkpoint of each page, having made sure that it can be written."""
-    path = job.options.checkpoint
-    if path is not None:
-        check_target(path, existing="overwrite")
-    return page_checkpoints(path, job.options.checkpoint_every, pages)
 
 
 def _restore(job: Job, page: Picture, reference: Picture | None, checkpoint: Checkpoint | None) -> Restoration:
@@ -186,11 +188,12 @@ def _restore(job: Job, page: Picture, reference: Picture | None, checkpoint: Che
     progress = Progress(Path(name).name, shown=not job.options.quiet)
 
     def announce(problem: Problem, plan: Plan) -> None:
+        done = 0 if checkpoint is None else checkpoint.found(problem, plan)
         if not job.options.quiet:
             announce_fit(problem, plan, job.options.verbose)
-            if checkpoint is not None and checkpoint.path.exists():
-                typer.echo(f"going on from {checkpoint.path}", err=True)
-        progress.start(problem, plan)
+            if checkpoint is not None and done:
+                typer.echo(f"going on from step {done} of {checkpoint.path}", err=True)
+        progress.start(problem, plan, done)
 
     def say(line: str) -> None:
         if not job.options.quiet:

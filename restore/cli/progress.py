@@ -34,12 +34,19 @@ class Progress:
         self._steps = 0
         self._state = ""
 
-    def start(self, problem: Problem, plan: Plan) -> None:
-        """Begin to show the progress of a fit."""
+    def start(self, problem: Problem, plan: Plan, done: int = 0) -> None:
+        """Begin to show the progress of a fit, `done` steps of which were done before."""
         self._variance = (problem.sigma / 255) ** 2
         self._steps = plan.iterations
         if self._shown and sys.stderr.isatty():
-            self._bar = tqdm(total=plan.iterations, desc=self._name, unit="step", file=sys.stderr, dynamic_ncols=True)
+            self._bar = tqdm(
+                total=plan.iterations,
+                initial=done,
+                desc=self._name,
+                unit="step",
+                file=sys.stderr,
+                dynamic_ncols=True,
+            )
 
     def __call__(self, step: Step) -> None:
         """Show the step."""

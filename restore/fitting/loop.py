@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from restore.fitting.checkpoint import Checkpoint, parts_of
 from restore.fitting.judge import Fitted, Judge
@@ -24,7 +25,7 @@ def fit(
 
     Args:
         observers: called after every step.
-        checkpoint: where the fit goes on from, and is kept now and then.
+        checkpoint: where the fit goes on from, and is kept now and then and at Ctrl-C.
 
     Raises FitError when no image came of it, UsageError for a plan whose parts do not go together.
     """
@@ -40,16 +41,17 @@ def fit(
         training.warnings += warnings
     reason: str | None = None
     try:
-        for iteration in range(done + 1, plan.iterations + 1):
-            step = training.step(iteration)
-            if training.gave_up:
-                reason = "diverged"
-            elif step is not None:
-                reason = judge.see(step)
-                if checkpoint is not None and reason is None:
-                    training.warnings += checkpoint.take(iteration, step.seconds, parts)
-            if reason is not None:
-                break
+        with checkpoint or nullcontext():
+            for iteration in range(done + 1, plan.iterations + 1):
+                step = training.step(iteration)
+                if training.gave_up:
+                    reason = "diverged"
+                elif step is not None:
+                    reason = judge.see(step)
+                    if checkpoint is not None and reason is None:
+                        checkpoint.take(step, parts, training.warnings)
+                if reason is not None:
+                    break
     except KeyboardInterrupt:
         reason = "interrupted"
     return judge.fitted(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from restore.errors import UsageError
 from restore.fitting.trace import Step
 from restore.problems.problem import Problem
 
@@ -40,12 +42,24 @@ class ReferenceCurve:
             self.network.append(self._psnr(step.output.cpu()))
 
     def state(self) -> dict[str, Any]:
-        """Return the curves."""
-        return {"iteration": self.iteration, "psnr": self.psnr, "network": self.network}
+        """Return the curves, and what they were measured against."""
+        curves = {"iteration": self.iteration, "psnr": self.psnr, "network": self.network}
+        return {**curves, "reference": self._digest()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state` returned."""
+        """Take back what `state` returned.
+
+        Raises UsageError for the curves of another reference.
+        """
+        if state["reference"] != self._digest():
+            raise UsageError(
+                "the fit in the checkpoint was measured against another reference picture: go on with that one, or "
+                "delete the checkpoint."
+            )
         self.iteration, self.psnr, self.network = state["iteration"], state["psnr"], state["network"]
+
+    def _digest(self) -> str:
+        return hashlib.sha256(self.reference.cpu().contiguous().numpy().tobytes()).hexdigest()[:16]
 
     def _psnr(self, image: Tensor) -> float:
         error = (image.clamp(0, 1) - self.reference).square().mean().item()

@@ -45,16 +45,19 @@ def read_state(path: str | Path) -> Any:
             return _unpacked(told, file)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{str(path)!r} is no checkpoint that can be read ({error}): delete it to start anew."
+            f"{str(path)!r} is no checkpoint that can be read ({error}): name another file, or delete it to start anew."
         ) from error
 
 
 def _packed(value: Any, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, Tensor):
         name = str(len(tensors))
-        tensors[name] = torch.view_as_real(value).contiguous() if value.is_complex() else value.detach().contiguous()
-        tensors[name] = tensors[name].clone().cpu()
-        return {"tensor": name, "stride": list(value.stride()), "complex": value.is_complex()}
+        flat = value.detach().cpu()  # first of all: a device that is full has no room for a copy
+        flat = torch.view_as_real(flat.resolve_conj()) if flat.is_complex() else flat
+        tensors[name] = flat.clone(memory_format=torch.contiguous_format)
+        # The layout of a copy: its own if it is dense, and none with gaps or overlaps.
+        stride = torch.empty_like(value, device="meta").stride()
+        return {"tensor": name, "stride": list(stride), "complex": value.is_complex()}
     if isinstance(value, dict):
         return {"items": [[key, _packed(item, tensors)] for key, item in value.items()]}
     if isinstance(value, tuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def _watching(problem: Problem) -> tuple[ReferenceCurve, HealthRecorder]:
 
 
 class _Interrupt:
-    """Ctrl-C after the given step."""
+    """Ends the fit in the middle of the given step."""
 
     def __init__(self, after: int) -> None:
         self.after = after
@@ -51,6 +52,20 @@ class _Interrupt:
     def __call__(self, step: Step) -> None:
         if step.iteration == self.after:
             raise KeyboardInterrupt
+
+
+class _CtrlC:
+    """Presses Ctrl-C so often in the middle of the given step, and notes the last step that was seen."""
+
+    def __init__(self, at: int, times: int = 1) -> None:
+        self.at, self.times = at, times
+        self.seen = 0
+
+    def __call__(self, step: Step) -> None:
+        self.seen = step.iteration
+        if step.iteration == self.at:
+            for _ in range(self.times):
+                signal.raise_signal(signal.SIGINT)
 
 
 def _resumed(problem: Problem, plan: Plan, path: Path, stops: Sequence[int]) -> tuple[Fitted, Any]:
@@ -85,6 +100,8 @@ CASES: dict[str, dict[str, Any]] = {
     "discrepancy": {"objective": "fit", "stop": "discrepancy", "learning_rate": 1e-4},
     "refined": {"cell": "scornn", "refine_steps": 2, "refine_channels": 4},
     "complex refined": {"cell": "scurnn", "refine_steps": 2, "refine_channels": 4},
+    "refined estimate": {"cell": "gru", "refine": "estimate", "refine_steps": 2, "refine_channels": 4},
+    "generator": {"cell": "adam-rnn", "refine": "generator", "refine_channels": 4, "network": {}, "iterations": 40},
 }
 
 
@@ -181,14 +198,90 @@ def test_a_damaged_file_is_told_and_kept(noisy: Problem, tmp_path: Path, damage:
     assert path.read_bytes() == data
 
 
-def test_a_full_disk_does_not_end_the_fit(noisy: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_whose_states_do_not_fit_is_told(noisy: Problem, tmp_path: Path) -> None:
+    path = tmp_path / "fit.safetensors"
+    fit(noisy, _plan(noisy), [_Interrupt(5)], Checkpoint(path, every=0))
+    state = read_state(path)
+    state["parts"]["training"]["prior"].popitem()
+    write_state(path, state)
+    with pytest.raises(InputError, match=r"is of another version of restore .* delete it to start anew"):
+        fit(noisy, _plan(noisy), (), Checkpoint(path))
+
+
+def test_ctrl_c_waits_for_the_step_and_keeps_it(noisy: Problem, tmp_path: Path) -> None:
+    plan, path = _plan(noisy), tmp_path / "fit.safetensors"
+    before = signal.getsignal(signal.SIGINT)
+    fitted = fit(noisy, plan, [*_watching(noisy), _CtrlC(17)], Checkpoint(path, every=1000))
+    assert fitted.stop_reason == "interrupted" and fitted.iterations == 17
+    assert fitted.image.shape == noisy.measurement.shape
+    assert signal.getsignal(signal.SIGINT) is before
+    watching, whole, resumed = _watching(noisy), _watching(noisy), Checkpoint(path, every=1000)
+    assert resumed.found(noisy, plan) == 17
+    _same(fit(noisy, plan, whole), fit(noisy, plan, watching, resumed))
+    assert resumed.resumed == 17 and resumed.earlier == pytest.approx(fitted.seconds, abs=1)
+    assert watching[0].psnr == whole[0].psnr and watching[1].record == whole[1].record
+
+
+def test_a_second_ctrl_c_does_not_wait(noisy: Problem, tmp_path: Path) -> None:
+    path = tmp_path / "fit.safetensors"
+    late = _CtrlC(9, times=0)
+    fitted = fit(noisy, _plan(noisy), [_CtrlC(9, times=2), late], Checkpoint(path, every=1000))
+    assert fitted.stop_reason == "interrupted" and late.seen == 8 and not path.exists()
+
+
+def test_ctrl_c_at_the_very_end_is_not_lost(noisy: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = dataclasses.replace(_plan(noisy), time_budget=1e-9)  # the first step ends it
+    fitted = fit(noisy, plan, [_CtrlC(1)], Checkpoint(tmp_path / "fit.safetensors"))
+    assert fitted.stop_reason == "interrupted" and fitted.iterations == 1
+
+
+def test_who_looks_on_may_leave_but_not_come(noisy: Problem, tmp_path: Path) -> None:
+    path, plan = tmp_path / "fit.safetensors", _plan(noisy)
+    curve, recorder = _watching(noisy)
+    fit(noisy, plan, [curve, recorder, _Interrupt(20)], Checkpoint(path, every=0))
+    data = path.read_bytes()
+    alone, whole = HealthRecorder(7), HealthRecorder(7)
+    _same(fit(noisy, plan, [whole]), fit(noisy, plan, [alone], Checkpoint(path)))
+    assert alone.record == whole.record
+    other = ReferenceCurve(noisy, noisy.measurement + 0.01)
+    with pytest.raises(UsageError, match="measured against another reference"):
+        fit(noisy, plan, [other], Checkpoint(path))
+    path.unlink()
+    fit(noisy, plan, [recorder, _Interrupt(20)], Checkpoint(path, every=0))
+    assert path.read_bytes() != data
+    with pytest.raises(UsageError, match=r"begun without ReferenceCurve, .* go on without it, or delete"):
+        fit(noisy, plan, _watching(noisy), Checkpoint(path))
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OutputError("cannot write: No space left on device."), "cannot write: No space left on device."),
+        (MemoryError(), "not enough memory."),
+    ],
+)
+def test_a_full_disk_does_not_end_the_fit(
+    noisy: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, told: str
+) -> None:
     def full(path: Path, state: Any) -> None:
-        raise OutputError("cannot write: No space left on device.")
+        raise error
 
     monkeypatch.setattr(module, "write_state", full)
     fitted = fit(noisy, _plan(noisy), (), Checkpoint(tmp_path / "fit.safetensors", every=0))
-    assert fitted.warnings == ("no checkpoint could be kept: cannot write: No space left on device.",)
+    assert fitted.warnings == (f"no checkpoint could be kept: {told}",)
     assert torch.equal(fitted.image, fit(noisy, _plan(noisy)).image)
+
+
+def test_a_full_disk_at_ctrl_c_is_told_too(noisy: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: Any, **options: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    fitted = fit(noisy, _plan(noisy), [_CtrlC(9)], Checkpoint(tmp_path / "fit.safetensors", every=1000))
+    assert fitted.stop_reason == "interrupted" and fitted.iterations == 9
+    (warning,) = fitted.warnings
+    assert "no checkpoint could be kept" in warning and "No space left on device" in warning
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_state_keeps_its_layout_and_its_numbers(tmp_path: Path) -> None:
@@ -197,11 +290,14 @@ def test_a_state_keeps_its_layout_and_its_numbers(tmp_path: Path) -> None:
         "weights": weights,
         0: (1, [float("inf"), -0.1, None], {"a": True}),
         "complex": torch.randn(3, dtype=torch.complex64),
-        "expanded": torch.ones(1).expand(2, 2).contiguous(),
+        "expanded": torch.ones(1).expand(2, 2),
+        "every second": torch.arange(12.0).view(3, 4)[:, ::2],
         "scalar": torch.tensor(2.5, dtype=torch.float64),
     }
     write_state(tmp_path / "s", state)
     read = read_state(tmp_path / "s")
     assert torch.equal(read["weights"], weights) and read["weights"].stride() == weights.stride()
     assert read[0] == state[0] and list(read) == list(state)
-    assert torch.equal(read["complex"], state["complex"]) and read["scalar"].dtype == torch.float64
+    for name in ("expanded", "every second", "complex"):
+        assert torch.equal(read[name], state[name]), name
+    assert read["scalar"].dtype == torch.float64
