@@ -24,6 +24,7 @@ class _Feedback(torch.autograd.Function):
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
         (gradient,) = gradients
         state, feedback = context.saved_tensors
+        gradient = gradient.to(state.dtype)  # autocast makes the readout bfloat16, and leaves the state as it is
         to_weight = gradient.flatten(end_dim=-2).mT @ state.flatten(end_dim=-2)
         return nn.functional.linear(gradient, feedback), to_weight, None
 

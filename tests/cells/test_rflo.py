@@ -211,3 +211,17 @@ def test_bad_options(options: dict[str, Any], message: str) -> None:
 def test_other_cells_have_no_learning_rule() -> None:
     with pytest.raises(UsageError, match="option of cell 'scornn' 'learning_rule'"):
         make_cell("scornn", 4, learning_rule="rflo")
+
+
+def test_the_feedback_goes_through_under_autocast() -> None:
+    readout = FeedbackLinear(5, 3, generator=torch.Generator().manual_seed(0))
+    states = [torch.rand(4, 5, generator=torch.Generator().manual_seed(1)).requires_grad_() for _ in range(2)]
+    gradients = []
+    for state, reduced in zip(states, (False, True), strict=True):
+        readout.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=reduced):
+            output = readout(state)
+        output.float().square().sum().backward()
+        assert state.grad is not None and state.grad.dtype == torch.float32
+        gradients.append(state.grad)
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=0.05, atol=0.02)
