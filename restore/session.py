@@ -188,7 +188,8 @@ def open_denoising(image: ImageLike, sigma: float | Literal["auto"], watch: Watc
     began = time.perf_counter()
     picture = _picture(image)
     check_finite(picture)
-    level = 255 * estimate_sigma(picture.pixels) if sigma == "auto" else checked_sigma(sigma)
+    # Sums of float32 depend, in their last bits, on where the memory lies; what is asked of a fit must not.
+    level = round(255 * estimate_sigma(picture.pixels), 3) if sigma == "auto" else checked_sigma(sigma)
     warnings = list(picture.notes)
     correlation = noise_correlation(picture.pixels)
     if correlation.correlated:

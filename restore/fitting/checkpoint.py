@@ -210,7 +210,7 @@ def _fingerprint(problem: Problem, plan: Plan) -> dict[str, Any]:
         **told,
         "schema": SCHEMA_VERSION,
         "problem": problem.kind,
-        "sigma": problem.sigma,
+        "sigma": float(f"{problem.sigma:.4g}"),
         "size": list(problem.measurement.shape),
         "picture": picture.hexdigest()[:16],
         "restore": _version(),
