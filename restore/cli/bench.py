@@ -175,7 +175,7 @@ def throughput(
 @bench.command()
 def workers(
     count: Annotated[int, typer.Option("--workers", min=2, help="Processes.")] = 2,
-    pictures: Annotated[int, typer.Option("--pictures", min=1, help="In the batch.")] = 32,
+    pictures: Annotated[int, typer.Option("--pictures", min=1, help="In the batch.")] = 72,
     size: Annotated[int, typer.Option("--size", min=16, help="Height and width of the pictures.")] = 64,
     iterations: Annotated[int, typer.Option("--iterations", min=1, help="Of each fit.")] = 100,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Of one and of several, in turn.")] = 3,
