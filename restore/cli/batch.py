@@ -14,13 +14,13 @@ import torch
 import typer
 
 from restore.cli.allocator import keep_freed_memory
-from restore.cli.batch_output import BatchProgress, failures, summary, write_failures
+from restore.cli.batch_output import BatchProgress, check_target_free, failures, summary, write_failures
 from restore.cli.batch_preview import largest, look_ahead, preview
 from restore.cli.job import Job
 from restore.cli.options import Already
-from restore.cli.paging import report_path
+from restore.cli.paging import check_folder_page, write_folder_page
 from restore.errors import OutputError, UsageError
-from restore.images.atomic import atomic_write_bytes, check_target
+from restore.report.batch import batch_page
 from restore.restoration import to_json
 from restore.runs.batch import Batch, plan_batch
 from restore.runs.engine import DIED, Inline, run_trials
@@ -61,9 +61,9 @@ def run_batch(job: Job) -> None:
     biggest = largest(batch, trials)
     if biggest is not None:
         look_ahead(biggest)
-    html = report_path(options.report, root)
-    if html is not None:
-        check_target(html, existing=job.existing)
+    check_folder_page(options.report, root)
+    if not (root / STORE).is_dir():
+        check_target_free(root)
     store = _open(root, batch, options.existing)
     settle(store, batch, overwrite=options.existing is Already.overwrite, refuse=options.existing is Already.error)
     kept = store.records()
@@ -228,13 +228,7 @@ def _conclude(job: Job, batch: Batch, trials: Sequence[Trial], records: Mapping[
     root = Path(str(options.output))
     failed = failures(batch, records)
     write_failures(root, failed)
-    html = report_path(options.report, root)
-    if html is not None:
-        from restore.report.batch import batch_page
-
-        atomic_write_bytes(
-            html, batch_page(root, batch.plan.name, list(records.values())).encode(), existing=job.existing
-        )
+    write_folder_page(options.report, root, lambda folder: batch_page(folder, batch.plan.name, list(records.values())))
     if options.as_json:
         typer.echo(to_json(strict(_report(job, batch, records, seconds))), nl=False)
     if not options.quiet:

@@ -14,16 +14,18 @@ import typer
 from tqdm import tqdm
 
 from restore.cli.progress import Progress
+from restore.errors import OutputError
 from restore.images import Picture
 from restore.images.atomic import atomic_write_bytes
 from restore.runs.batch import Batch
 from restore.runs.store import Record
 from restore.runs.trial import Trial
 
-__all__ = ["BatchProgress", "failures", "summary", "write_failures"]
+__all__ = ["BatchProgress", "check_target_free", "failures", "summary", "write_failures"]
 
 COLUMNS = ("image", "output", "error")
 FILE = "failures.csv"
+PAGE = "report.html"
 
 
 class BatchProgress:
@@ -102,6 +104,16 @@ def failures(batch: Batch, records: Mapping[str, Record]) -> list[Record]:
     """Return the records of the pictures that failed, in the order of the batch."""
     found = [records[entry.trial.id] for entry in batch.entries if entry.trial.id in records]
     return [record for record in found if record["status"] == "failed"]
+
+
+def check_target_free(root: Path) -> None:
+    """Raise OutputError where a folder that is no batch's yet holds files by the names of a batch's own."""
+    for name in (FILE, PAGE):
+        if (root / name).exists():
+            raise OutputError(
+                f"{str(root / name)!r} exists already, and a batch writes a file of that name: move it, or choose "
+                "another folder with -o."
+            )
 
 
 def write_failures(root: Path, failed: Sequence[Record]) -> None:

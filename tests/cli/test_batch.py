@@ -403,9 +403,20 @@ def test_ctrl_c_keeps_what_has_ended(
 
 def test_a_page_of_all_pictures(command: Call, scans: Path, tmp_path: Path) -> None:
     (scans / "bad.png").write_text("no picture")
-    command("denoise", scans, "-o", tmp_path / "clean", *QUICK, "--report")
-    page = (tmp_path / "clean.html").read_text()
+    words = ("denoise", scans, "-o", tmp_path / "clean", *QUICK, "--report")
+    assert [command(*words).status for _ in range(2)] == [1, 1]  # the same command goes on, its own page or not
+    page = (tmp_path / "clean/report.html").read_text()
     assert "3 pictures restored, 1 failed" in page and page.count('class="thumb"') == 3 and "not a picture" in page
+
+
+@pytest.mark.parametrize("name", ["failures.csv", "report.html"])
+def test_files_with_the_names_of_a_batchs_own_are_kept(command: Call, scans: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "clean").mkdir()
+    (tmp_path / "clean" / name).write_text("mine")
+    (scans / "bad.png").write_text("no picture")
+    complaint = command("denoise", scans, "-o", tmp_path / "clean", *QUICK, "--report").complaint
+    assert f"{name}' exists already, and a batch writes a file of that name" in complaint
+    assert (tmp_path / "clean" / name).read_text() == "mine"
 
 
 def test_references_give_figures(command: Call, tmp_path: Path, noisy: Array, clean: Array) -> None:
