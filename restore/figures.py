@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import platform
-import sys
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
@@ -19,6 +18,7 @@ from restore.fitting import Fitted
 from restore.fitting.observers import ReferenceCurve
 from restore.health import HealthRecord, gradient_health
 from restore.images import Picture
+from restore.memory import peak_mb
 from restore.metrics import LpipsUnavailable, lpips_distance, psnr, ssim
 from restore.problems.problem import Problem
 from restore.settings import FitSettings, Plan
@@ -81,7 +81,7 @@ def figures(
         "stop_reason": fitted.stop_reason,
         "seconds": round(seconds, 3),
         "seconds_per_iteration": fitted.seconds / max(1, fitted.iterations),
-        "peak_memory_mb": _peak_memory_mb(plan.device),
+        "peak_memory_mb": peak_mb(plan.device),
         "psnr_peak": max(curve.psnr) if curve and curve.psnr else None,
         "psnr_final": curve.psnr[-1] if curve and curve.psnr else None,
         "psnr_network": curve.network[-1] if curve and curve.network else None,
@@ -173,17 +173,6 @@ def _estimate(problem: Problem, fitted: Fitted, sigma_estimated: bool) -> tuple[
     if problem.kind == "inpaint":
         error *= 1 - float(problem.known.float().mean())
     return -10 * math.log10(error), decibels, ""
-
-
-def _peak_memory_mb(device: str) -> float | None:
-    if device.startswith("cuda"):
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
 
 def _versions() -> dict[str, str]:

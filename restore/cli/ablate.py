@@ -52,12 +52,11 @@ def ablate(
     What has ended is never run again: the same command goes on where it was killed, and several of them share the work.
     """
     from restore.cli.ablation_job import AblationJob, run
+    from restore.runs.config import read_ablation
 
     run(
         AblationJob(
-            config=config,
             output=output or Path(f"{config.stem}-results"),
-            changes=tuple(changes or ()),
             dry_run=dry_run,
             fail_fast=fail_fast,
             retry_failed=retry_failed,
@@ -66,5 +65,6 @@ def ablate(
             report=report,
             as_json=as_json,
             quiet=quiet,
-        )
+        ),
+        lambda: read_ablation(config, changes or ()),
     )

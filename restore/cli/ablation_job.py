@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import typer
@@ -17,7 +18,7 @@ from restore.cli.paging import check_folder_page, write_folder_page
 from restore.report.ablation import as_json, summary_text
 from restore.report.page import ablation_page
 from restore.report.tables import aligned
-from restore.runs.config import read_ablation
+from restore.runs.ablation import Ablation
 from restore.runs.engine import run_trials
 from restore.runs.estimate import Cost, estimate, look_ahead
 from restore.runs.results import write_environment
@@ -26,18 +27,40 @@ from restore.runs.store import Record, Store
 from restore.runs.trial import Trial
 from restore.studies.ablation import find
 
-__all__ = ["AblationJob", "run"]
+__all__ = ["OF_ABLATIONS", "AblationJob", "Results", "run"]
 
 FAILED, INTERRUPTED = 1, 130
+
+
+@dataclass(frozen=True)
+class Results:
+    """What becomes of what has ended.
+
+    Attributes:
+        write: writes the tables and figures; returns notes on what was left out.
+        page: makes the page of the folder.
+        text, json: what is printed.
+    """
+
+    write: Callable[[Store, Ablation], list[str]]
+    page: Callable[[Path], str]
+    text: Callable[[Store, Ablation], str]
+    json: Callable[[Store, Ablation], Any]
+
+
+OF_ABLATIONS = Results(
+    write_results,
+    ablation_page,
+    lambda store, ablation: summary_text(find(ablation, store.records())),
+    lambda store, ablation: as_json(find(ablation, store.records())),
+)
 
 
 @dataclass(frozen=True)
 class AblationJob:
     """What the command line asked for."""
 
-    config: Path
     output: Path
-    changes: tuple[str, ...] = ()
     dry_run: bool = False
     fail_fast: bool = False
     retry_failed: bool = False
@@ -48,21 +71,22 @@ class AblationJob:
     quiet: bool = False
 
 
-def run(job: AblationJob) -> None:
-    """Run what is left of the ablation and write its tables.
+def run(job: AblationJob, read: Callable[[], Ablation], results: Results = OF_ABLATIONS) -> None:
+    """Run what is left of the ablation that `read` gives, and write its tables.
 
     Raises RestoreError before the first fit wherever it can be known by then, typer.Exit(1) if a trial failed.
     """
     keep_freed_memory()
     if job.threads is not None:
         torch.set_num_threads(job.threads)
-    ablation = read_ablation(job.config, job.changes)
+    ablation = read()
     trials = part_of(ablation.plan.trials, job.shard)
     if job.dry_run:
         _dry_run(job, trials)
         return
     for trial in {(trial.variant, trial.damage): trial for trial in reversed(trials)}.values():
-        look_ahead(trial)
+        if trial.peer is None:
+            look_ahead(trial)
     check_folder_page(job.report, job.output)
     store = Store.open(job.output, ablation.plan)
     kept = store.records()
@@ -79,16 +103,15 @@ def run(job: AblationJob) -> None:
             waiting=progress.waiting,
         )
     except KeyboardInterrupt:
-        write_results(store, ablation)
+        results.write(store, ablation)
         typer.echo("restore: interrupted; the same command goes on from here.", err=True)
         raise typer.Exit(INTERRUPTED) from None
-    notes = write_results(store, ablation)
-    write_folder_page(job.report, store.folder, ablation_page)
-    found = find(ablation, store.records())
+    notes = results.write(store, ablation)
+    write_folder_page(job.report, store.folder, results.page)
     if job.as_json:
-        typer.echo(json.dumps(as_json(found), indent=2, allow_nan=False))
+        typer.echo(json.dumps(results.json(store, ablation), indent=2, allow_nan=False))
     elif not job.quiet:
-        typer.echo(summary_text(found))
+        typer.echo(results.text(store, ablation))
     if not job.quiet:
         for note in notes:
             typer.echo(f"restore: {note}", err=True)
@@ -150,7 +173,8 @@ class _Progress:
             said = f"failed: {record['error']}"
         else:
             quality = "" if record["psnr"] is None else f"{record['psnr']:.2f} dB, "
-            said = f"{quality}{record['iterations']} steps, {record['seconds']:.1f} s"
+            steps = "" if record["iterations"] is None else f"{record['iterations']} steps, "
+            said = f"{quality}{steps}{record['seconds']:.1f} s"
         left = _duration(each * (self._total - self._done))
         typer.echo(f"[{self._done}/{self._total}] {self._titles[record['id']]}: {said}; about {left} left", err=True)
 

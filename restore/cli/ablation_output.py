@@ -51,7 +51,8 @@ def write_results(store: Store, ablation: Ablation) -> list[str]:
 
 
 def _drawings(store: Store, ablation: Ablation, found: Findings) -> dict[str, bytes]:
-    drawn = {"figures/differences.png": draw_differences(found)}
+    differences = draw_differences(found)
+    drawn = {} if differences is None else {"figures/differences.png": differences}
     for name, label in (("psnr", METRIC_NAMES["psnr"]), ("loss", "loss")):
         curves = draw_curves(_curves(store, ablation, name), label, logarithmic=name == "loss")
         if curves is not None:
@@ -64,7 +65,7 @@ def _curves(store: Store, ablation: Ablation, name: str) -> dict[str, dict[str, 
     done = {one for one, record in store.records().items() if record["status"] == "done"}
     found: dict[str, dict[str, list[Curve]]] = {factor: defaultdict(list) for factor in ablation.factors}
     for trial in ablation.plan.trials:
-        if trial.id not in done:
+        if trial.id not in done or trial.peer is not None:  # a peer has no curves
             continue
         with np.load(store.curves_path(trial.id)) as kept:
             curve = kept["iteration"].tolist(), kept[name].tolist()

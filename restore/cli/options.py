@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
+from typing import Annotated, Literal, TypeAlias
 
 import typer
 
+from restore.cli.flat import with_options
 from restore.cli.options_many import Devices, DryRun, FailFast, RetryFailed, Scheduler, Shard, Stack, Workers
 from restore.cli.options_recurrence import Cell, LearningRule, Refine, RefineChannels, RefineSteps
 from restore.errors import UsageError
@@ -231,30 +229,8 @@ class Shared:
         return FitSettings(**{**values, "time_budget": parse_duration(self.time_budget)})
 
 
-def with_shared(command: Callable[..., None]) -> Callable[..., None]:
-    """Return `command` with the options of `Shared` beside its own, handed over as its parameter `shared`."""
-    hints = get_type_hints(command, include_extras=True)
-    own = [
-        parameter.replace(annotation=hints[parameter.name])
-        for parameter in inspect.signature(command).parameters.values()
-        if parameter.name != "shared"
-    ]
-    kinds = get_type_hints(Shared, include_extras=True)
-    common = [
-        inspect.Parameter(
-            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=kinds[field.name]
-        )
-        for field in fields(Shared)
-    ]
-
-    @functools.wraps(command)
-    def flat(**values: Any) -> None:
-        shared = Shared(**{parameter.name: values.pop(parameter.name) for parameter in common})
-        command(**values, shared=shared)
-
-    flat.__signature__ = inspect.Signature([*own, *common])  # type: ignore[attr-defined]
-    flat.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *common)}
-    return flat
+with_shared = with_options(Shared)
+"""Gives a command the options of `Shared` beside its own, handed over as its parameter `shared`."""
 
 
 def parse_sigma(text: str) -> float | Literal["auto"]:

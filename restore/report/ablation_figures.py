@@ -24,8 +24,8 @@ Curve = tuple[Sequence[float], Sequence[float]]
 """Steps, and a value at each."""
 
 
-def draw_differences(found: Findings) -> bytes:
-    """Return a PNG: for each comparison a dot a picture, the mean, and its interval where there is one.
+def draw_differences(found: Findings) -> bytes | None:
+    """Return a PNG: for each comparison a dot a picture, the mean, and its interval where there is one; None if empty.
 
     Raises UsageError where matplotlib is not installed.
     """
@@ -33,7 +33,10 @@ def draw_differences(found: Findings) -> bytes:
     from matplotlib.figure import Figure
 
     groups = [(f"{effect.factor} (against {effect.baseline})", effect.comparisons) for effect in found.effects]
-    groups.append((f"variants (against {found.baseline})", found.against_baseline))
+    if found.against_baseline:
+        groups.append((f"variants (against {found.baseline})", found.against_baseline))
+    if not groups:
+        return None
     heights = [len(comparisons) + 1.0 for _, comparisons in groups]
     figure = Figure(figsize=(8.0, 0.6 + 0.3 * sum(heights)), dpi=150, layout="constrained")
     panels = figure.subplots(len(groups), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]

@@ -7,6 +7,7 @@ settings: {preset: fast, stop: none}                    # of all trials
 sweep: {norm: [channel, none], network.tail: [1, 3]}    # every combination
 variants: {adam: {}, sgd: {optimizer: sgd, learning_rate: 0.1}}
 controls: {dip: {prior: dip}}                           # as they stand, not multiplied
+peers: [nlm, bm3d]                                      # other methods (restore.peers), told what they need
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from restore.images import read
 from restore.runs.ablation import CONTROL, VARIANT, Ablation, label_of
 from restore.runs.document import Document, Place, parse_value, read_document
 from restore.runs.grid import NAMES, Variant, variants_of
+from restore.runs.peer_work import check_peer
 from restore.runs.schema import KINDS, Config, DegradationEntry, ImageEntry, checked
 from restore.runs.trial import Damage, Source, Trial, TrialPlan, content_hash
+from restore.settings import FitSettings
 
-__all__ = ["read_ablation"]
+__all__ = ["ablation_of", "read_ablation"]
 
 
 def read_ablation(path: str | Path, changes: Sequence[str] = ()) -> Ablation:
@@ -43,11 +46,26 @@ def read_ablation(path: str | Path, changes: Sequence[str] = ()) -> Ablation:
     document.value = _spread(document.value)
     for change in changes:
         _change(document, change)
+    return ablation_of(document)
+
+
+def ablation_of(document: Document, at_least: int = 2) -> Ablation:
+    """Return the ablation that a document describes.
+
+    Args:
+        at_least: number of variants without which there is nothing to do.
+
+    Raises UsageError, whose message names the document.
+    """
     config = checked(document)
     variants = _variants(document, config)
     sources = _sources(document, config)
     if len(set(config.seeds)) < len(config.seeds):
         raise document.error(("seeds",), f"a seed stands twice in {config.seeds}.")
+    peers = _peers(document, config, variants, [source for _, source in sources])
+    variants += peers
+    if len(variants) < at_least:
+        raise document.error((), "there is nothing to compare: it has one variant only.")
     factors = _factors(variants)
     trials = []
     for variant, (name, source), seed in itertools.product(variants, sources, config.seeds):
@@ -56,14 +74,15 @@ def read_ablation(path: str | Path, changes: Sequence[str] = ()) -> Ablation:
         except RestoreError as error:
             raise document.error(("seeds", config.seeds.index(seed)), str(error)) from error
         of_trial = {factor: variant.factors.get(factor, CONTROL) for factor in factors}
-        trials.append(Trial(source, settings, variant.label, name, of_trial))
+        peer = variant.label if variant in peers else None
+        trials.append(Trial(source, settings, variant.label, name, of_trial, peer=peer))
     baseline = _baseline(document, config.baseline, variants)
     return Ablation(
         TrialPlan(config.name or document.path.stem, tuple(trials)),
         tuple(variant.label for variant in variants),
         factors,
         baseline.label,
-        baseline.factors or next(variant.factors for variant in variants if variant.factors),
+        baseline.factors or next((variant.factors for variant in variants if variant.factors), {}),
         config.metric,
     )
 
@@ -130,11 +149,28 @@ def _variants(document: Document, config: Config) -> list[Variant]:
         if not values:
             raise document.error(("sweep", key), f"the sweep of {key!r} is empty: give it values, or take it out.")
     if not (config.sweep or config.variants):
+        if config.peers and not config.controls:
+            return []
         raise document.error((), "there is nothing to compare: give 'sweep' or 'variants'.")
-    variants = variants_of(document, config.settings, config.sweep or {}, config.variants or {}, config.controls)
-    if len(variants) < 2:
-        raise document.error((), "there is nothing to compare: it has one variant only.")
-    return variants
+    return variants_of(document, config.settings, config.sweep or {}, config.variants or {}, config.controls)
+
+
+def _peers(document: Document, config: Config, variants: Sequence[Variant], sources: Sequence[Source]) -> list[Variant]:
+    """Return a variant for each peer; of the settings only `device` and `iterations` concern one."""
+    found: list[Variant] = []
+    taken = {variant.label for variant in variants}
+    own: dict[str, Any] = {key: config.settings[key] for key in ("device", "iterations") if key in config.settings}
+    for index, name in enumerate(config.peers):
+        place: Place = ("peers", index)
+        if name in taken:
+            raise document.error(place, f"the name {name!r} is taken already.")
+        taken.add(name)
+        try:
+            check_peer(name, sources)
+            found.append(Variant(name, {}, FitSettings.from_mapping(own)))
+        except RestoreError as error:
+            raise document.error(place, str(error)) from error
+    return found
 
 
 def _factors(variants: Sequence[Variant]) -> dict[str, tuple[Any, ...]]:
@@ -150,7 +186,7 @@ def _baseline(document: Document, wanted: Any, variants: Sequence[Variant]) -> V
     """Return the variant that `baseline` names, by its label, its name or some of its factors; the first if none."""
     if wanted is None:
         return variants[0]
-    first = next(variant.factors for variant in variants if variant.factors)
+    first = next((variant.factors for variant in variants if variant.factors), {})
     chosen = {**first, **(wanted if isinstance(wanted, dict) else {VARIANT: wanted})}
     for variant in variants:
         if wanted == variant.label or dict(variant.factors) == chosen:

@@ -48,7 +48,7 @@ class _Begun(Exception):
 
 
 def look_ahead(trial: Trial) -> tuple[Plan, Forecast]:
-    """Return what the fit of a trial would do, and what that costs.
+    """Return what the fit of a trial would do, and what that costs; a peer's trial has no fit.
 
     Raises RestoreError for settings that contradict each other, and all else that keeps the fit from beginning.
     """
@@ -70,6 +70,7 @@ def look_ahead(trial: Trial) -> tuple[Plan, Forecast]:
 def estimate(trials: Sequence[Trial], records: Mapping[str, Record]) -> list[Cost]:
     """Return the cost of each trial, from trials of the same settings that have ended, else from a few steps.
 
+    What a peer costs is known once it has ended on a picture of that size; until then it counts as nothing.
     Trials that differ in the seed alone, or in pictures of one size, are taken to cost the same.
 
     Raises RestoreError as `look_ahead`.
@@ -78,10 +79,12 @@ def estimate(trials: Sequence[Trial], records: Mapping[str, Record]) -> list[Cos
     for trial in trials:
         record = records.get(trial.id)
         if record is not None and record["status"] == "done":
-            measured[_kind(trial)] = record["seconds"] / max(1, record["iterations"])
+            measured[_kind(trial)] = record["seconds"] / max(1, record["iterations"] or 1)
     known: dict[Any, Cost] = {}
     for trial in trials:
-        if _kind(trial) not in known:
+        if trial.peer is not None:  # only what it took elsewhere tells what it takes
+            known[_kind(trial)] = Cost(0, measured.get(_kind(trial), 0.0), 0.0)
+        elif _kind(trial) not in known:
             plan, told = look_ahead(trial)
             step, rest = told.seconds / plan.iterations, 0.0
             if _kind(trial) in measured:
@@ -96,7 +99,7 @@ def _kind(trial: Trial) -> Any:
     source = trial.source
     picture = source.crop[2:] if source.crop is not None else trial.picture
     settings = dataclasses.replace(trial.settings, seed=0)
-    return repr(settings), picture, None if source.damage is None else source.damage.kind
+    return repr(settings), trial.peer, picture, None if source.damage is None else source.damage.kind
 
 
 def _tried(trial: Trial) -> tuple[float, float]:

@@ -14,9 +14,11 @@ from restore import api
 from restore.errors import InputError, OutputError
 from restore.fitting import Observer
 from restore.images import Picture, encode, read, read_mask
+from restore.memory import forget_peak
 from restore.problems.degrade import add_gaussian_noise, apply_mask, random_mask, scratch_mask, text_mask
 from restore.restoration import Restoration
 from restore.runs.claims import Holder
+from restore.runs.peer_work import measure_peer
 from restore.runs.store import Record, Store
 from restore.runs.trial import Damage, Source, Trial, content_hash
 from restore.session import Announce
@@ -54,9 +56,14 @@ def carry_out(folder: str, trial: Trial, again: bool = False) -> Record | None:
         curves: dict[str, Array] = {}
         picture: bytes | None = None
         try:
-            result = measure(trial)
-            figures = {"status": "done", "error": None, **_figures(result), "warnings": result.report["warnings"]}
-            curves, picture = result.curves(), _picture(result)
+            forget_peak()
+            if trial.peer is None:
+                result = measure(trial)
+                found, curves, picture = _figures(result), result.curves(), _picture(result)
+                figures = {"status": "done", "error": None, **found, "warnings": result.report["warnings"]}
+            else:
+                found, picture = measure_peer(trial, *prepare(trial.source))
+                figures = {"status": "done", "error": None, **dict.fromkeys(FIGURES), **found, "warnings": []}
         except OutputError:
             raise
         except Exception as error:  # whatever befalls one trial must not end the others

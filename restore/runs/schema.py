@@ -56,6 +56,7 @@ class Config(_Strict):
     sweep: dict[str, list[Any]] | None = None
     variants: dict[str, dict[str, Any]] | None = None
     controls: dict[str, dict[str, Any]] = {}
+    peers: list[str] = []
     baseline: Any = None
     metric: str = "psnr"
 

@@ -109,6 +109,7 @@ class Trial:
         picture: what the plan calls the picture.
         factors: the settings that the plan varies, by their dotted names.
         product: what it leaves behind, in a batch; None otherwise.
+        peer: the method in `restore.peers` that takes the place of the fit; None for a fit.
     """
 
     source: Source
@@ -117,17 +118,20 @@ class Trial:
     picture: str = ""
     factors: Mapping[str, Any] = field(default_factory=dict)
     product: Product | None = None
+    peer: str | None = None
 
     @functools.cached_property
     def id(self) -> str:
-        """The first 16 hexadecimal digits of the SHA-256 of the settings, the problem and the product."""
+        """The first 16 hexadecimal digits of the SHA-256 of the settings, the problem, the product and the peer."""
         product = {} if self.product is None else {"product": dataclasses.asdict(self.product)}
+        peer = {} if self.peer is None else {"peer": self.peer}
         return _hash(
             {
                 "schema": SCHEMA_VERSION,
                 "settings": dataclasses.asdict(self.settings),
                 "source": self.source.identity,
                 **product,
+                **peer,
             }
         )
 

@@ -175,6 +175,7 @@ def _by_picture(found: Iterable[tuple[Trial, float]]) -> dict[str, float]:
     }
 
 
-def _mean(values: Iterable[float]) -> float | None:
-    found = list(values)
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean of what is known: a peer counts no steps."""
+    found = [value for value in values if value is not None]
     return math.fsum(found) / len(found) if found else None
