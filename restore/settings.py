@@ -33,7 +33,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "prior": ("dip", "decoder", "hourglass", "recurrent"),
     "norm": ("channel", "channel-affine-free", "bias", "none", "batch", "group", "layer"),
     "init": ("default", "he", "orthogonal", "gaussian"),
-    "optimizer": ("adam", "sgd"),
+    "optimizer": ("adam", "muon", "sgd"),
     "objective": ("auto", "fit", "blindspot"),
     "preset": ("fast", "balanced", "best", "paper", *(f"paper:{name}" for name in PAPER_PRESETS)),
     "stop": ("auto", "heldout", "variance", "discrepancy", "none"),
@@ -53,7 +53,17 @@ NUMBERS: dict[str, type] = {
     "refine_steps": int,
     "refine_channels": int,
 }
-MAY_BE_NONE = ("prior", "norm", "init", "learning_rate", "iterations", "time_budget", "refine", "refine_steps")
+MAY_BE_NONE = (
+    "prior",
+    "norm",
+    "init",
+    "optimizer",
+    "learning_rate",
+    "iterations",
+    "time_budget",
+    "refine",
+    "refine_steps",
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +74,7 @@ class FitSettings:
         prior: the untrained network; None takes the preset's.
         norm: normalisation of its features; None takes the preset's.
         init: rule for its initial weights; None takes the preset's.
-        optimizer: `adam` or `sgd` (with momentum 0.9).
+        optimizer: `adam`, `muon` or `sgd` (with momentum 0.9); None takes the preset's.
         learning_rate: initial step size; None takes the preset's.
         objective: `fit` (fixed code, data misfit), `blindspot` (scored on pixels hidden from it), or `auto`.
         preset: how much work: `fast`, `balanced`, `best`; or the published settings, `paper` or `paper:NAME`.
@@ -89,7 +99,7 @@ class FitSettings:
     prior: str | None = None
     norm: str | None = None
     init: str | None = None
-    optimizer: str = "adam"
+    optimizer: str | None = None
     learning_rate: float | None = None
     objective: str = "auto"
     preset: str = "balanced"

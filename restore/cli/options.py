@@ -114,7 +114,7 @@ Init: TypeAlias = Annotated[
     str | None, typer.Option("--init", help=f"Initial weights: {_names('init')}.", rich_help_panel=ADVANCED)
 ]
 Optimizer: TypeAlias = Annotated[
-    str, typer.Option("--optimizer", help=f"{_names('optimizer')}.", rich_help_panel=ADVANCED)
+    str | None, typer.Option("--optimizer", help=f"{_names('optimizer')}.", rich_help_panel=ADVANCED)
 ]
 LearningRate: TypeAlias = Annotated[
     float | None, typer.Option("--learning-rate", help="Step size.", rich_help_panel=ADVANCED)
@@ -182,7 +182,7 @@ class Shared:
     prior: Prior = None
     norm: Norm = None
     init: Init = None
-    optimizer: Optimizer = "adam"
+    optimizer: Optimizer = None
     learning_rate: LearningRate = None
     objective: Objective = "auto"
     cell: Cell = "none"

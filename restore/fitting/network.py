@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from restore.cells.parameter_groups import parameter_groups
+from restore.fitting.muon import Muon
 from restore.fitting.objectives import input_channels
 from restore.priors import Prior, initialise, make_prior
 from restore.problems.problem import Problem
@@ -80,7 +81,9 @@ def network_options(plan: Plan) -> Mapping[str, Any]:
 def make_optimizer(prior: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     """Return the plan's optimiser; the skew entries of Cayley maps learn at a tenth of the rate (arXiv:1707.09520)."""
     fused = torch.device(plan.device).type in ("cpu", "cuda")
-    parameters = prior.parameters() if plan.cell == "none" else parameter_groups(prior, plan.learning_rate)
+    parameters: Any = prior.parameters() if plan.cell == "none" else parameter_groups(prior, plan.learning_rate)
+    if plan.optimizer == "muon":
+        return Muon(parameters, plan.learning_rate, beta2=plan.beta2, fused=fused)
     if plan.optimizer == "sgd":
         return torch.optim.SGD(parameters, lr=plan.learning_rate, momentum=0.9, fused=fused)
     return torch.optim.Adam(parameters, lr=plan.learning_rate, betas=(0.9, plan.beta2), fused=fused)

@@ -31,6 +31,7 @@ FACTORS = (0.1, 0.1**0.5, 1.0, 10**0.5)
 
 OTHER_RATES: Mapping[str, Sequence[float]] = {
     "adam": (3e-4, 1e-3, 3e-3, 1e-2),
+    "muon": (2e-3, 6e-3, 2e-2, 6e-2),
     "sgd": (0.01, 0.1, 1.0, 10.0),  # a step of SGD is the gradient itself, and those of a mean over pixels are small
 }
 """Rates among which it chooses for the optimiser that the plan does not have."""
