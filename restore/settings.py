@@ -48,21 +48,15 @@ CHOICES: dict[str, tuple[str, ...]] = {
 NUMBERS: dict[str, type] = {
     "learning_rate": float,
     "iterations": int,
+    "networks": int,
     "time_budget": float,
     "seed": int,
     "refine_steps": int,
     "refine_channels": int,
 }
 MAY_BE_NONE = (
-    "prior",
-    "norm",
-    "init",
-    "optimizer",
-    "learning_rate",
-    "iterations",
-    "time_budget",
-    "refine",
-    "refine_steps",
+    *("prior", "norm", "init", "optimizer", "learning_rate"),
+    *("iterations", "networks", "time_budget", "refine", "refine_steps"),
 )
 
 
@@ -80,6 +74,8 @@ class FitSettings:
         preset: how much work: `fast`, `balanced`, `best`; or the published settings, `paper` or `paper:NAME`.
         stop: the rule that ends the fit, or `auto`.
         iterations: number of steps; None takes the preset's.
+        networks: number of networks whose images are averaged, each from weights and draws of its own; None takes the
+            preset's.
         time_budget: seconds after which the fit ends with the best image so far; None for no cap.
         seed: of every random draw.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
@@ -105,6 +101,7 @@ class FitSettings:
     preset: str = "balanced"
     stop: str = "auto"
     iterations: int | None = None
+    networks: int | None = None
     time_budget: float | None = None
     seed: int = 0
     device: str = "auto"
@@ -158,6 +155,7 @@ class Plan:
         held_out: fraction of the measured pixels that are never scored, by which the held-out rule stops.
         average: largest decay of the running average of the outputs; 0 takes the last output.
         iterations: largest number of steps.
+        networks: number of networks that take each step and whose images are averaged.
         stop: `heldout`, `variance`, `discrepancy` or `none`.
         warmup: steps before which no rule may stop.
         patience: steps without improvement after which a rule stops.
@@ -185,6 +183,7 @@ class Plan:
     held_out: float
     average: float
     iterations: int
+    networks: int
     stop: str
     warmup: int
     patience: int

@@ -259,8 +259,9 @@ def announce_fit(problem: Problem, plan: Plan, verbose: bool = False) -> None:
     """Print what a fit is about to do, and what it will take."""
     cost = forecast(problem, plan)
     height, width = problem.size
+    number = "" if plan.networks == 1 else f"{plan.networks} of "
     typer.echo(
-        f"{width}x{height}, {problem.channels} channel(s), sigma {problem.sigma:.1f}: {plan.prior} "
+        f"{width}x{height}, {problem.channels} channel(s), sigma {problem.sigma:.1f}: {number}{plan.prior} "
         f"({cost.parameters:,} parameters), {plan.objective}, on {plan.device} in {plan.precision}, "
         f"about {cost.memory_mb / 1024:.1f} GiB, up to {plan.iterations} steps in about {_minutes(cost.seconds)}",
         err=True,

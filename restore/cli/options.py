@@ -88,6 +88,10 @@ Stop: TypeAlias = Annotated[str, typer.Option("--stop", help=f"When to stop: {_n
 Iterations: TypeAlias = Annotated[
     int | None, typer.Option("--iterations", min=1, help="Number of steps, at most.", rich_help_panel=FIT)
 ]
+Networks: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--networks", min=1, help="Networks whose images are averaged.", rich_help_panel=FIT),
+]
 TimeBudget: TypeAlias = Annotated[
     str | None,
     typer.Option("--time-budget", help="End after this long: 60s, 5m, 1h.", rich_help_panel=FIT),
@@ -174,6 +178,7 @@ class Shared:
     preset: Preset = "balanced"
     stop: Stop = "auto"
     iterations: Iterations = None
+    networks: Networks = None
     time_budget: TimeBudget = None
     seed: Seed = 0
     device: Device = "auto"

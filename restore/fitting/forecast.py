@@ -70,7 +70,10 @@ def forecast(problem: Problem, plan: Plan) -> Forecast:
     parameters = sum(parameter.numel() for parameter in refined.parameters())
     operations, numbers = _recurrence(refined, size)
     kept += 4 * numbers
-    flops = 3 * (counter.get_total_flops() + operations)  # backward: once for the inputs, once for the weights
+    parameters *= plan.networks
+    flops = (
+        3 * plan.networks * (counter.get_total_flops() + operations)
+    )  # backward: once for the inputs, once for the weights
     device = torch.device(plan.device)
     if device.type == "cpu":
         threads = min(torch.get_num_threads(), os.cpu_count() or 1)

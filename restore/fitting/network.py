@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,14 +17,31 @@ from restore.problems.problem import Problem
 from restore.refinement import DESIGNS, refine
 from restore.settings import Plan
 
-__all__ = ["bare_prior", "build_prior", "make_optimizer", "network_options", "network_prior", "with_refinement"]
+__all__ = [
+    "bare_prior",
+    "build_prior",
+    "build_priors",
+    "make_optimizer",
+    "network_options",
+    "network_prior",
+    "with_refinement",
+]
+
+NEXT = 1_000_003
+"""Between the seeds of the networks of one plan."""
 
 REFINEMENT = 3 * 2**31
 """Added to the seed for the weights of a recurrence, so that they repeat neither the prior's nor the steps' draws."""
 
 
+def build_priors(problem: Problem, plan: Plan) -> list[Prior]:
+    """Return the plan's networks, as `build_prior` draws the first; the others have seeds of their own."""
+    seeds = [(plan.seed + number * NEXT) % 2**31 for number in range(plan.networks)]
+    return [build_prior(problem, dataclasses.replace(plan, seed=seed)) for seed in seeds]
+
+
 def build_prior(problem: Problem, plan: Plan) -> Prior:
-    """Return the plan's network for this problem, on the plan's device, its weights drawn from the plan's seed.
+    """Return a network for this problem, on the plan's device, its weights drawn from the plan's seed.
 
     A refinement is put around a prior that is drawn as if it stood alone.
     """

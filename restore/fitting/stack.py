@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -12,11 +14,11 @@ from torch import Tensor, nn
 from restore.errors import UsageError
 from restore.fitting.judge import Fitted, Judge
 from restore.fitting.loop import fit
-from restore.fitting.network import build_prior, make_optimizer
+from restore.fitting.network import build_priors, make_optimizer
 from restore.fitting.precision import arithmetic
 from restore.fitting.rescue import Trouble
 from restore.fitting.stacked import can_be_stacked, select_, stacked
-from restore.fitting.subject import Subject
+from restore.fitting.subject import Subject, mean_image
 from restore.fitting.trace import Observer
 from restore.problems.problem import Problem
 from restore.settings import Plan
@@ -50,9 +52,9 @@ class _Member:
     def __init__(self, place: int, problem: Problem, plan: Plan, observers: Sequence[Observer]) -> None:
         self.place = place
         self.given = (problem, plan)
-        self.prior = build_prior(problem, plan)
-        self.parameters = sum(parameter.numel() for parameter in self.prior.parameters())
-        self.subject = Subject(problem, plan, self.prior)
+        self.priors = build_priors(problem, plan)
+        self.parameters = sum(parameter.numel() for prior in self.priors for parameter in prior.parameters())
+        self.subject = Subject(problem, plan, self.priors[0])
         self.judge = Judge(self.subject, observers)
         self.trouble = Trouble(self.subject.scored_pixels)
 
@@ -60,7 +62,7 @@ class _Member:
 def fit_stack(problems: Sequence[Problem], plans: Sequence[Plan], observe: Observe = lambda place: ()) -> list[Fitted]:
     """Fit each problem as its plan says, all in one pass, and return what `restore.fitting.fit` gives for each alone.
 
-    The images' losses are added, so that each gradient is that of its own image; Adam and SGD act on each number alone.
+    The images' losses are added, so that each gradient is that of its own image; the optimisers act on each network alone.
     An image that has ended leaves the stack. One whose loss jumps or is not finite leaves it too, and is fitted alone
     from the beginning, where it can be set back. Where networks are made one, sums are taken in another order than
     alone, so that results agree to rounding, not bit for bit.
@@ -82,7 +84,7 @@ def fit_stack(problems: Sequence[Problem], plans: Sequence[Plan], observe: Obser
         _Member(place, problem, each, observe(place))
         for place, (problem, each) in enumerate(zip(problems, plans, strict=True))
     ]
-    if not can_be_stacked(members[0].prior):
+    if not can_be_stacked(members[0].priors[0]):
         raise UsageError(f"the prior {plan.prior!r} has layers that cannot be stacked: fit its pictures one by one.")
     return _Stack(members, plan, observe).run()
 
@@ -95,7 +97,7 @@ class _Stack:
         self.count = len(members)
         together = _together(members[0], plan, self.count)
         self.groups = [_Group(members[at : at + together]) for at in range(0, self.count, together)]
-        self.optimizer = make_optimizer(nn.ModuleList(group.network for group in self.groups), plan)
+        self.optimizer = make_optimizer(nn.ModuleList(group.networks for group in self.groups), plan)
         self.fitted: dict[int, Fitted] = {}
         self.alone: list[_Member] = []
         self.began = time.perf_counter()
@@ -150,41 +152,59 @@ class _Stack:
         )
 
 
+@dataclass(frozen=True)
+class _Pass:
+    """What came of one pass: of each picture its image, its loss and its misfit, and which are not in trouble."""
+
+    images: list[Tensor]
+    losses: list[float]
+    misfits: list[float]
+    good: list[int]
+
+
 class _Group:
-    """Pictures whose networks are one, and what came of their last pass."""
+    """Pictures whose first networks are one, and their second, and so on; and what came of their last pass."""
 
     def __init__(self, members: list[_Member]) -> None:
         self.members = members
-        self.network = members[0].prior if len(members) == 1 else stacked([member.prior for member in members])
+        several = zip(*(member.priors for member in members), strict=True)
+        self.networks = nn.ModuleList(stacked(priors) if len(priors) > 1 else priors[0] for priors in several)
         self.good: list[int] = []
         self.images: list[Tensor] = []
         self.losses: list[float] = []
         self.misfits: list[float] = []
 
     def pass_through(self, plan: Plan) -> None:
-        """Go through the network and back, so that the weights have their gradients."""
+        """Go through the networks and back, so that the weights have their gradients."""
+        passes = [self._pass(network, plan) for network in self.networks]
+        self.images = [mean_image(images) for images in zip(*(one.images for one in passes), strict=True)]
+        self.losses, self.misfits = (
+            [statistics.fmean(values) for values in zip(*(getattr(one, name) for one in passes), strict=True)]
+            for name in ("losses", "misfits")
+        )
+        self.good = [at for at in range(len(self.members)) if all(at in one.good for one in passes)]
+
+    def _pass(self, network: nn.Module, plan: Plan) -> _Pass:
         draws = [member.subject.draw() for member in self.members]
         inputs = draws[0].inputs
         if len(draws) > 1:
             inputs = [torch.cat(parts).contiguous() for parts in zip(*(draw.inputs for draw in draws), strict=True)]
         with arithmetic(plan.precision, torch.device(plan.device)):
-            output = self.network(*inputs)
+            output = network(*inputs)
         scored = [
             member.subject.score(output[at : at + 1], draw)
             for at, (member, draw) in enumerate(zip(self.members, draws, strict=True))
         ]
-        self.images = [image for image, _ in scored]
-        self.losses, self.misfits = (
-            _numbers([getattr(score, name) for _, score in scored]) for name in ("loss", "misfit")
-        )
-        self.good = [
+        losses, misfits = (_numbers([getattr(score, name) for _, score in scored]) for name in ("loss", "misfit"))
+        good = [
             at
-            for at, (member, loss) in enumerate(zip(self.members, self.losses, strict=True))
+            for at, (member, loss) in enumerate(zip(self.members, losses, strict=True))
             if not (plan.rescue and member.trouble.of(loss))
         ]
-        if self.good:
-            total = torch.stack([scored[at][1].loss for at in self.good]).sum()
+        if good:
+            total = torch.stack([scored[at][1].loss for at in good]).sum()
             total.backward()  # type: ignore[no-untyped-call]
+        return _Pass([image.detach() for image, _ in scored], losses, misfits, good)
 
     def keep(self, staying: list[int], optimizer: torch.optim.Optimizer) -> None:
         """Let go of all pictures but these."""
@@ -192,12 +212,13 @@ class _Group:
             return
         self.members = [self.members[at] for at in staying]
         if self.members:
-            select_(self.network, optimizer, staying)
+            for network in self.networks:
+                select_(network, optimizer, staying)
             return
-        gone = {id(parameter) for parameter in self.network.parameters()}
+        gone = {id(parameter) for parameter in self.networks.parameters()}
         for parameters in optimizer.param_groups:
             parameters["params"] = [each for each in parameters["params"] if id(each) not in gone]
-        for parameter in self.network.parameters():
+        for parameter in self.networks.parameters():
             optimizer.state.pop(parameter, None)
 
 
@@ -210,7 +231,7 @@ def _together(member: _Member, plan: Plan, count: int) -> int:
         return count
     height, width = member.subject.problem.size
     number = 2 if plan.precision == "bfloat16" else 4
-    features = number * member.prior.feature_channels * height * width
+    features = number * member.priors[0].feature_channels * height * width
     pointwise = plan.prior == "decoder"  # little work for what is read and written
     return 1 if pointwise or features > LARGE_MAP else min(count, CACHE // features)
 

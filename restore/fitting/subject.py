@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,13 +17,18 @@ from restore.problems.padding import Padding
 from restore.problems.problem import Problem
 from restore.settings import Plan
 
-__all__ = ["Subject"]
+__all__ = ["Subject", "mean_image"]
 
 DRAWS = 2**31
 """Added to the seed for the draws of the steps, so that they do not repeat those of the initial weights.
 
 PyTorch's generator on the CPU looks at 32 bits of a seed, and a seed of ours has 31.
 """
+
+
+def mean_image(images: Sequence[Tensor]) -> Tensor:
+    """Return the mean of the images that several networks made; that of one as it is."""
+    return images[0] if len(images) == 1 else torch.stack(list(images)).mean(dim=0)
 
 
 class Subject:

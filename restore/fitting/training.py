@@ -1,17 +1,20 @@
-"""One step of a fit, and all that it needs: a measurement, a network, an optimiser, a rescue."""
+"""One step of a fit, and all that it needs: a measurement, networks, an optimiser, a rescue."""
 
 from __future__ import annotations
 
 import math
+import statistics
 import time
 from collections.abc import Mapping
 from typing import Any
 
+from torch import Tensor, nn
+
 from restore.cells import project_
-from restore.fitting.network import build_prior, make_optimizer
+from restore.fitting.network import build_priors, make_optimizer
 from restore.fitting.precision import arithmetic
 from restore.fitting.rescue import Rescue
-from restore.fitting.subject import Subject
+from restore.fitting.subject import Subject, mean_image
 from restore.fitting.trace import Step
 from restore.problems.problem import Problem
 from restore.settings import Plan
@@ -20,10 +23,11 @@ __all__ = ["Training"]
 
 
 class Training(Subject):
-    """An untrained network in training on one measurement.
+    """Untrained networks in training on one measurement: one, or several whose images are averaged.
 
     Attributes:
-        prior: the network.
+        networks: all of them.
+        prior: the first.
         precision: `float32` or `bfloat16`, what the next step will run in.
         warnings: what went wrong so far, in sentences.
         set_back: the losses of the steps that were set back, and of the one at which the fit gave up.
@@ -31,11 +35,12 @@ class Training(Subject):
     """
 
     def __init__(self, problem: Problem, plan: Plan) -> None:
-        self.prior = build_prior(problem, plan)
+        priors = build_priors(problem, plan)
+        self.prior, self.networks = priors[0], nn.ModuleList(priors)
         super().__init__(problem, plan, self.prior)
-        self._optimizer = make_optimizer(self.prior, plan)
+        self._optimizer = make_optimizer(self.networks, plan)
         self._recurs = plan.cell != "none"
-        self._rescue = Rescue(self.prior, self._optimizer, plan.rewind_rate, self.scored_pixels)
+        self._rescue = Rescue(self.networks, self._optimizer, plan.rewind_rate, self.scored_pixels)
         self.precision = plan.precision
         self.warnings: list[str] = []
         self.set_back: list[float] = []
@@ -44,30 +49,38 @@ class Training(Subject):
 
     def step(self, iteration: int) -> Step | None:
         """Do one step of the optimiser and return its state, or None if the fit had to be set back instead."""
-        draw = self.draw()
-        with arithmetic(self.precision, self.device):
-            output = self.prior(*draw.inputs)
-        image, score = self.score(output, draw)
-        loss = score.loss.item()
-        if self.plan.rescue:
-            if trouble := self._rescue.trouble(loss):
+        self._optimizer.zero_grad(set_to_none=True)
+        images: list[Tensor] = []
+        losses: list[float] = []
+        misfits: list[float] = []
+        for network in self.networks:  # one after the other, and back at once: their features never meet in memory
+            draw = self.draw()
+            with arithmetic(self.precision, self.device):
+                output = network(*draw.inputs)
+            image, score = self.score(output, draw)
+            loss = score.loss.item()
+            if self.plan.rescue and (trouble := self._rescue.trouble(loss)):
                 self._set_back(iteration, trouble, loss)
                 return None
+            score.loss.backward()  # type: ignore[no-untyped-call]
+            images.append(image.detach())
+            losses.append(loss)
+            misfits.append(score.misfit.item())
+        loss, misfit = statistics.fmean(losses), statistics.fmean(misfits)
+        if self.plan.rescue:
             # Before the update: only the weights that made this loss are known to be good.
             self._rescue.keep(iteration, loss)
-        self._optimizer.zero_grad(set_to_none=True)
-        score.loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
         if self._recurs:
-            project_(self.prior)
+            project_(self.networks)
         rate = self._optimizer.param_groups[0]["lr"]
-        return self.advance(iteration, image, loss, score.misfit.item(), rate, self.seconds)
+        return self.advance(iteration, mean_image(images), loss, misfit, rate, self.seconds)
 
     def state(self) -> dict[str, Any]:
         """Return all that the next steps depend on."""
         return {
             **super().state(),
-            "prior": self.prior.state_dict(),
+            "networks": self.networks.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "rescue": self._rescue.state(),
             "precision": self.precision,
@@ -79,7 +92,7 @@ class Training(Subject):
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take back what `state` returned, in a training of the same problem and plan."""
         super().restore(state)
-        self.prior.load_state_dict(state["prior"])
+        self.networks.load_state_dict(state["networks"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._rescue.restore(state["rescue"])
         self.precision, self.warnings, self.set_back = state["precision"], state["warnings"], state["set_back"]
@@ -87,8 +100,8 @@ class Training(Subject):
 
     @property
     def parameters(self) -> int:
-        """Number of the network's parameters."""
-        return sum(parameter.numel() for parameter in self.prior.parameters())
+        """Number of the networks' parameters."""
+        return sum(parameter.numel() for parameter in self.networks.parameters())
 
     @property
     def seconds(self) -> float:
