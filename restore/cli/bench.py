@@ -51,7 +51,7 @@ def refinement(
 
     keep_freed_memory()
     target = prepare_page(report, "bench-refinement")
-    bare = FitSettings(prior=prior, device=device)
+    bare = FitSettings(prior=prior, optimizer="adam", device=device)  # a recurrence learns by Adam
     refined = replace(bare, cell="rnn", refine=refine, refine_steps=refine_steps, refine_channels=refine_channels)
     variants = [replace(refined, cell=cell) for cell in cells or CELL_NAMES]
     costs = refinement_costs(bare, variants, size=(size, size), rounds=rounds)

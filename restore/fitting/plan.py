@@ -45,7 +45,7 @@ BLINDSPOT: Mapping[str, Mapping[str, Any]] = {
 
 SCHEDULES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     # Muon is where Adam comes to in less than half the steps; nothing is gained by more of them.
-    ("denoise", "muon"): {"iterations": 230, "learning_rate": 0.02, "patience": 60},
+    ("denoise", "muon"): {"iterations": 230, "learning_rate": 0.03, "patience": 60},
     ("inpaint", "muon"): {"iterations": 500, "learning_rate": 0.02, "patience": 150},
     ("denoise", "adam"): {"iterations": 500, "learning_rate": 3e-3, "patience": 100},
     ("inpaint", "adam"): {"iterations": 1600, "learning_rate": 3e-3, "patience": 300},

@@ -62,7 +62,7 @@ class _Member:
 def fit_stack(problems: Sequence[Problem], plans: Sequence[Plan], observe: Observe = lambda place: ()) -> list[Fitted]:
     """Fit each problem as its plan says, all in one pass, and return what `restore.fitting.fit` gives for each alone.
 
-    The images' losses are added, so that each gradient is that of its own image; the optimisers act on each network alone.
+    The images' losses are added, so that each gradient is that of its own image; optimisers act on each network alone.
     An image that has ended leaves the stack. One whose loss jumps or is not finite leaves it too, and is fitted alone
     from the beginning, where it can be set back. Where networks are made one, sums are taken in another order than
     alone, so that results agree to rounding, not bit for bit.

@@ -1,6 +1,7 @@
 """The same fit without normalisation, beside the normalised one: what the normalisation is worth.
 
-Neither side may rescue itself: no rewind, no lowered rate, no early stop. Divergence is the result.
+Neither side may rescue itself: no rewind, no lowered rate, no early stop. Divergence is the result. A side is one
+network, whatever number of them the plan averages.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def compare_with_baseline(
 
     Args:
         kind: `unnormalized`: the twins `bias` and `none`, one setting changed; or `fair`: every side at the best of
-            four rates, under Adam and SGD, from PyTorch's, He's and orthogonal initial weights. A side is compared with
+            four rates, under the plan's optimiser and Adam (SGD, where Adam is the plan's), from PyTorch's, He's and orthogonal initial weights. A side is compared with
             the normalised network under its own optimiser.
         problem: what is fitted.
         plan: of the normalised fit.
@@ -148,11 +149,11 @@ def _run(fitted: Fitted, curve: ReferenceCurve | None) -> Run:
 
 
 def _left_alone(plan: Plan) -> Plan:
-    return dataclasses.replace(plan, rescue=False, stop="none", time_budget=None)
+    return dataclasses.replace(plan, rescue=False, stop="none", time_budget=None, networks=1)
 
 
 def _fair(plan: Plan) -> dict[str, Plan]:
-    """Return the plans of a fair comparison by name; of the normalised network under SGD too."""
+    """Return the plans of a fair comparison by name; of the normalised network under the other optimiser too."""
     other = "sgd" if plan.optimizer == "adam" else "adam"
     plans = {f"{NORMALIZED}, {other}": dataclasses.replace(plan, optimizer=other)}
     for optimizer in (plan.optimizer, other):

@@ -147,7 +147,7 @@ def _candidates(budget: Budget, device: str) -> list[Variant]:
     return [
         (
             f"{cell}, {design}, T = {steps}",
-            FitSettings(prior=prior, device=device, cell=cell, refine=design, refine_steps=steps),
+            FitSettings(prior=prior, optimizer="adam", device=device, cell=cell, refine=design, refine_steps=steps),
         )
         for prior in budget.screen_steps
         for design, steps in DESIGNS[prior].items()
@@ -156,7 +156,7 @@ def _candidates(budget: Budget, device: str) -> list[Variant]:
 
 
 def _bare(prior: str, steps: int, device: str) -> Variant:
-    return "none", FitSettings(prior=prior, device=device, iterations=steps)
+    return "none", FitSettings(prior=prior, optimizer="adam", device=device, iterations=steps)
 
 
 def _timed(name: str, settings: FitSettings, steps: int, ratios: Mapping[str, float]) -> Variant:

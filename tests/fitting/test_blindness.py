@@ -62,7 +62,7 @@ def test_held_out_pixels_are_never_seen_nor_scored(
 
 def test_a_hidden_pixel_does_not_see_itself(denoise_problem: Problem, plan_for: PlanFor) -> None:
     # What the network makes of a step's hidden pixels must not depend on what was measured there.
-    plan = plan_for(denoise_problem, objective="blindspot", stop="none", iterations=1)
+    plan = plan_for(denoise_problem, objective="blindspot", stop="none", iterations=1, networks=1)
     scored = Training(denoise_problem, plan)._objective.draw().scored.bool()
     changed = torch.where(scored, torch.zeros(()), denoise_problem.measurement)
     first = fit(denoise_problem, plan)
@@ -93,7 +93,7 @@ def test_holes_in_pictures_of_any_size(size: tuple[int, int], objective: str, pl
 
 def test_pure_noise_on_a_flat_picture_goes(flat: Tensor, generator: torch.Generator, plan_for: PlanFor) -> None:
     problem = denoising(flat + 25 / 255 * torch.randn(flat.shape, generator=generator), 25.0)
-    fitted = fit(problem, plan_for(problem, objective="blindspot", stop="none", iterations=80, learning_rate=0.01))
+    fitted = fit(problem, plan_for(problem, objective="blindspot", stop="none", iterations=80))
     variance = (25 / 255) ** 2
     error = (fitted.image - flat).square().mean().item()
     assert error < 0.1 * variance  # a network that saw its own noise would end near the variance

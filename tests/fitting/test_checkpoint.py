@@ -168,7 +168,7 @@ def test_seconds_go_on(noisy: Problem, tmp_path: Path) -> None:
 def test_another_fit_is_refused_and_the_difference_named(noisy: Problem, tmp_path: Path) -> None:
     path = tmp_path / "fit.safetensors"
     fit(noisy, _plan(noisy), [_Interrupt(5)], Checkpoint(path, every=0))
-    with pytest.raises(UsageError, match=r"learning_rate was 0.003 and is 0.01\): delete it, or name another file"):
+    with pytest.raises(UsageError, match=r"learning_rate was 0.03 and is 0.01\): delete it, or name another file"):
         fit(noisy, _plan(noisy, learning_rate=0.01), (), Checkpoint(path))
     other = denoising(noisy.measurement[0] + 0.01, 25.0)
     with pytest.raises(UsageError, match="picture was "):
@@ -202,7 +202,7 @@ def test_a_file_whose_states_do_not_fit_is_told(noisy: Problem, tmp_path: Path) 
     path = tmp_path / "fit.safetensors"
     fit(noisy, _plan(noisy), [_Interrupt(5)], Checkpoint(path, every=0))
     state = read_state(path)
-    state["parts"]["training"]["prior"].popitem()
+    state["parts"]["training"]["networks"].popitem()
     write_state(path, state)
     with pytest.raises(InputError, match=r"is of another version of restore .* delete it to start anew"):
         fit(noisy, _plan(noisy), (), Checkpoint(path))

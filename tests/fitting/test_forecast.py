@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from restore.fitting import build_prior, make_plan
+from restore.fitting import build_priors, make_plan
 from restore.fitting.forecast import forecast
 from restore.problems.problem import Problem, denoising, inpainting
 from restore.settings import FitSettings, Plan
@@ -24,7 +24,7 @@ def _conv(inputs: int, outputs: int, kernel: int, pixels: int) -> int:
 
 def test_operations_of_the_smallest_hourglass(plan_for: PlanFor) -> None:
     problem = denoising(torch.zeros(3, 64, 96), 25.0)
-    plan = plan_for(problem, network={"channels": (5,), "tail": 0})
+    plan = plan_for(problem, network={"channels": (5,), "tail": 0}, networks=1)
     cost, pixels = forecast(problem, plan), 64 * 96
     assert cost.flops == _conv(3, 5, 3, pixels) + _conv(5, 3, 1, pixels)
     assert cost.parameters == 3 * 5 * 9 + 2 * 5 + 5 * 3 + 3
@@ -52,7 +52,7 @@ def test_parameters_are_those_of_the_fit(
 ) -> None:
     for problem in (denoise_problem, inpaint_problem):
         plan = plan_for(problem, prior=prior)
-        expected = sum(p.numel() for p in build_prior(problem, plan).parameters())
+        expected = sum(p.numel() for network in build_priors(problem, plan) for p in network.parameters())
         assert forecast(problem, plan).parameters == expected
 
 

@@ -56,14 +56,14 @@ def test_each_optimiser_has_its_grid_and_its_own_rival(problem: Problem, monkeyp
     report, sides = compare_with_baseline("fair", problem, plan)
     assert set(seen) == set(sides) and len(sides) == 10
     for name, rates in seen.items():
-        wanted = OTHER_RATES["sgd"] if "sgd" in name else [factor * plan.learning_rate for factor in FACTORS]
+        wanted = OTHER_RATES["adam"] if "adam" in name else [factor * plan.learning_rate for factor in FACTORS]
         assert rates == list(wanted)
         assert sides[name].plan.learning_rate in rates
     for side in (report, *report["beside"]):
-        rival = "normalized, sgd" if side["optimizer"] == "sgd" else "normalized"
+        rival = "normalized, adam" if side["optimizer"] == "adam" else "normalized"
         assert side["compared_with"] == rival
-    # The normalised network under SGD is compared with itself, and so takes as long as itself.
-    (same,) = (side for side in report["beside"] if side["change"] == "normalized, sgd")
+    # The normalised network under Adam is compared with itself, and so takes as long as itself.
+    (same,) = (side for side in report["beside"] if side["change"] == "normalized, adam")
     assert same["speedup"] == 1.0
 
 

@@ -163,7 +163,8 @@ def test_a_look_at_a_step_that_is_set_back_is_put_off(
     calls = iter(range(1, 100))
     monkeypatch.setattr(Rescue, "trouble", lambda self, loss: "made up" if next(calls) == 5 else None)
     recorder = HealthRecorder(4)
-    fit(problem, _plan(problem, cell=cell, refine_steps=3 if cell != "none" else None, iterations=14), [recorder])
+    steps = 3 if cell != "none" else None
+    fit(problem, _plan(problem, cell=cell, refine_steps=steps, iterations=14, networks=1), [recorder])
     record = recorder.record
     assert record.iteration == [1, 7, 9, 13]  # step 5 was set back, step 6 began with its hooks
     assert all(len(row) == 3 for row in record.recurrent_norm)
