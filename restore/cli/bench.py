@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from restore.cli.bench_speed import speed
 from restore.cli.paging import ReportOption, WithReport, prepare_page, write_page
 from restore.errors import UsageError
 from restore.settings import CELL_NAMES, CHOICES, FitSettings
@@ -190,6 +191,9 @@ def workers(
     typer.echo(
         f"median: {alone:.2f} times as fast as one thread, {all_threads:.2f} times as all threads in one process"
     )
+
+
+bench.command(cls=WithReport)(speed)
 
 
 def _counts(text: str) -> list[int]:
