@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from restore.cli import bench_quality
+from restore.cli.bench_speed import speed
 from restore.cli.paging import ReportOption, WithReport, prepare_page, write_page
 from restore.errors import UsageError
 from restore.settings import CELL_NAMES, CHOICES, FitSettings
@@ -195,6 +196,7 @@ def workers(
 
 bench.command(cls=WithReport, name="denoise")(bench_quality.denoise)
 bench.command(cls=WithReport, name="inpaint")(bench_quality.inpaint)
+bench.command(cls=WithReport)(speed)
 
 
 def _counts(text: str) -> list[int]:

@@ -3,7 +3,7 @@
 from restore.fitting.checkpoint import Checkpoint
 from restore.fitting.judge import Fitted
 from restore.fitting.loop import fit
-from restore.fitting.network import build_prior
+from restore.fitting.network import build_prior, build_priors
 from restore.fitting.plan import make_plan
 from restore.fitting.stack import fit_stack
 from restore.fitting.trace import Observer, Step, Trace
@@ -17,6 +17,7 @@ __all__ = [
     "Trace",
     "Training",
     "build_prior",
+    "build_priors",
     "fit",
     "fit_stack",
     "make_plan",

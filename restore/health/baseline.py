@@ -94,8 +94,8 @@ def compare_with_baseline(
 
     Args:
         kind: `unnormalized`: the twins `bias` and `none`, one setting changed; or `fair`: every side at the best of
-            four rates, under the plan's optimiser and Adam (SGD, where Adam is the plan's), from PyTorch's, He's and orthogonal initial weights. A side is compared with
-            the normalised network under its own optimiser.
+            four rates, under the plan's optimiser and Adam (SGD, where Adam is the plan's), from PyTorch's, He's and
+            orthogonal initial weights. A side is compared with the normalised network under its own optimiser.
         problem: what is fitted.
         plan: of the normalised fit.
         reference: (1, C, H, W), for PSNR; no fit and no choice of a rate sees it.
