@@ -27,7 +27,7 @@ def degrade(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Default: <stem>-noise25.png, <stem>-poisson25.png, <stem>-missing50.png."),
+        typer.Option("-o", "--output", help="Default: <stem>-noise25.png, <stem>-missing50.png."),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of numpy's default_rng.")] = 0,
     existing: Annotated[Existing, typer.Option("--existing", help="If an output is there.")] = Existing.error,
@@ -46,11 +46,8 @@ def degrade(
     picture = read(image)
     array = np.moveaxis(picture.quantised(), 0, -1)
     array = array[..., 0] if picture.channels == 1 else array
-    amount = (
-        f"{'noise' if noise_kind == 'gaussian' else noise_kind}{noise:g}"
-        if noise is not None
-        else f"missing{100 * (missing or 0):g}"
-    )
+    word = "noise" if noise_kind == "gaussian" else noise_kind
+    amount = f"{word}{noise:g}" if noise is not None else f"missing{100 * (missing or 0):g}"
     target = output or image.with_name(f"{image.stem}-{amount}.png")
     if target.suffix.lower() != ".png":
         raise UsageError(f"degrade writes 8-bit PNG, not {target.suffix or 'nameless formats'}: name the output .png.")

@@ -27,8 +27,10 @@ class Recorrupted:
 
     Where the noise n of y has the covariance Sigma, that of the two is cov(n + tau z, n - z / tau) = Sigma - Sigma = 0:
     what is asked for tells the network nothing of the noise that it is shown, whatever neighbours know of each other.
-    A part of the pixels may be hidden beside, and those alone be scored, as in `blindspot`: that keeps out what is left
-    of the noise where the covariance is too small. Source: Pang, Zheng, Quan and Ji, Recorrupted-to-Recorrupted, CVPR 2021, pages 2043 to 2052.
+    Source: Pang, Zheng, Quan and Ji, Recorrupted-to-Recorrupted, CVPR 2021, pages 2043 to 2052.
+
+    Some pixels may be hidden as well, and those alone be scored, as in `blindspot`: that keeps out what is left of the
+    noise where the covariance is too small.
 
     Args:
         problem: with the `covariance` of its noise.

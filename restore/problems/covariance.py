@@ -28,6 +28,9 @@ PATCH = 16
 MOST_SATURATED = 0.1
 """Share of clipped values above which a patch says too little of the noise."""
 
+LEAST_SIGMA = 0.1 / 255
+"""Noise below which there is none."""
+
 FEWEST = 24
 """Patches below which a covariance is not believed."""
 
@@ -142,7 +145,7 @@ def estimate_covariance(
             break
         chosen = selected
     found = _covariance(residual[chosen], radius)
-    if not found.sigma > 0:
+    if found.sigma < LEAST_SIGMA:
         return None
     # Sums depend, in their last bits, on where the memory lies; what is asked of a fit must not.
     digits = 4 - math.floor(math.log10(found.sigma**2))
@@ -164,7 +167,7 @@ def _residuals(planes: Floats, bad: NDArray[np.bool_]) -> tuple[Floats, Floats]:
 def _plane() -> Floats:
     offset = np.arange(PATCH) - (PATCH - 1) / 2
     rows, columns = (grid.ravel() for grid in np.meshgrid(offset, offset, indexing="ij"))
-    basis: Floats = np.linalg.qr(np.stack([np.ones_like(rows), rows, columns], axis=1))[0]
+    basis: Floats = np.linalg.qr(np.stack([np.ones_like(rows), rows, columns], axis=1))[0].astype(np.float64)
     return basis
 
 
@@ -173,17 +176,18 @@ def _inverse(radius: int) -> Floats:
     """Return the inverse of what taking planes out of patches does to the lags of a covariance."""
     side = 2 * radius + 1
     basis = _plane().astype(np.float64)
-    project = np.eye(PATCH**2) - basis @ basis.T
     rows, columns = np.divmod(np.arange(PATCH**2), PATCH)
     down, right = rows[None] - rows[:, None], columns[None] - columns[:, None]
     near = (abs(down) <= radius) & (abs(right) <= radius)
     index = np.where(near, (down + radius) * side + right + radius, side**2)
     matrix = np.zeros((side**2, side**2))
     for lag in range(side**2):
-        seen = project @ (index == lag).astype(np.float64) @ project
+        shift = (index == lag).astype(np.float64)
+        left, right_side = basis @ (basis.T @ shift), (shift @ basis) @ basis.T
+        seen = shift - left - right_side + (left @ basis) @ basis.T
         matrix[:, lag] = np.bincount(index.ravel(), seen.ravel(), side**2 + 1)[:-1]
     matrix /= np.bincount(index.ravel(), minlength=side**2 + 1)[:-1, None]
-    inverse: Floats = np.linalg.inv(matrix)
+    inverse: Floats = np.linalg.inv(matrix).astype(np.float64)
     return inverse
 
 

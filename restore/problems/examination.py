@@ -19,6 +19,8 @@ __all__ = ["CLEAN_SIGMA", "NoiseFindings", "examine"]
 CLEAN_SIGMA = 5.0
 """Noise, on the scale of 0 to 255, below which pixels beside impulses are kept as they are."""
 
+KEPT = "nothing but impulses is taken out of this picture"
+
 
 @dataclass(frozen=True)
 class NoiseFindings:
@@ -75,6 +77,9 @@ def examine(
             f"{impulses.mean():.2%} of the pixels are impulses, black or white by accident (salt and pepper): they are "
             "treated as missing."
         )
+    if impulses is not None and level < CLEAN_SIGMA:
+        # What is left between the impulses is kept, and would pass for correlated noise: it is the picture's texture.
+        return NoiseFindings(level, impulses, NoiseCorrelation(None, False, KEPT), None, tuple(warnings))
     correlation = noise_correlation(pixels, known)
     covariance = None
     if correlation.correlated or objective == "recorrupted":

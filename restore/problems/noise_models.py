@@ -45,8 +45,8 @@ def add_noise(image: Pixels, kind: str, amount: float, seed: int = 0) -> Bytes:
         speckle          x + s x n
         salt-and-pepper  `amount` per cent of the pixels become white or black, as likely, all channels together
         correlated       x + s g, g being n blurred by a Gaussian of 0.8 pixels and scaled back to unit variance
-        demosaicked      x + s n seen through a Bayer mosaic (red, green; green, blue), interpolated bilinearly; a picture
-                         that is not RGB is seen on the fields of one colour of a chequerboard
+        demosaicked      x + s n seen through a Bayer mosaic (red, green; green, blue), interpolated bilinearly; what
+                         is not RGB is seen on the fields of one colour of a chequerboard
         jpeg             x + s n, rounded and compressed as JPEG of quality 75
 
     Args:
