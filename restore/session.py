@@ -137,7 +137,11 @@ class Session:
     def conclude(self, fitted: Fitted) -> Restoration:
         """Return the restoration and its figures."""
         given, problem, plan = self._given, self.problem, self.plan
-        restored = given.picture.with_pixels(problem.composite(fitted.image.cpu())[0].numpy())
+        image = problem.composite(fitted.image.cpu())
+        kept = 0.0 if given.findings is None else given.findings.kept(fitted.held_out_error)
+        if kept > 0:
+            image = torch.lerp(image, problem.measurement.cpu(), kept)
+        restored = given.picture.with_pixels(image[0].numpy())
         report = figures(
             given.command,
             given.picture,

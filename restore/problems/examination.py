@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from restore.problems.compression import was_jpeg
 from restore.problems.covariance import NoiseCovariance, estimate_covariance
 from restore.problems.impulses import find_impulses
 from restore.problems.noise import NoiseCorrelation, estimate_sigma, noise_correlation
@@ -32,6 +33,7 @@ class NoiseFindings:
         correlation: of neighbouring noise.
         covariance: of correlated noise, or None for noise that is fitted as if it were white.
         warnings: what was found, in sentences.
+        doubtful: whether the picture was compressed and its noise cannot be judged, so that it may well have none.
     """
 
     sigma: float
@@ -39,6 +41,22 @@ class NoiseFindings:
     correlation: NoiseCorrelation
     covariance: NoiseCovariance | None
     warnings: tuple[str, ...]
+    doubtful: bool = False
+
+    def kept(self, error: float | None) -> float:
+        """Return the weight of the measurement in the result, given the mean squared `error` on held-out pixels.
+
+        Where nothing is in doubt it is 0. Otherwise sigma^2 is the error of the measurement, and e = error - sigma^2
+        that of the network's image; the best mean of two estimates with independent errors takes them by the inverse
+        of these, so that the measurement enters with e / (e + sigma^2).
+
+        >>> white = NoiseCorrelation(None, False)
+        >>> NoiseFindings(0.0, None, white, None, (), doubtful=True).kept(0.001)
+        1.0
+        """
+        if not self.doubtful or error is None or error <= 0:
+            return 0.0
+        return min(1.0, max(0.0, 1 - (self.sigma / 255) ** 2 / error))
 
     @property
     def share(self) -> float:
@@ -89,7 +107,13 @@ def examine(
         level = round(255 * covariance.sigma, 3)
     if correlation.correlated:
         warnings.append(_of_correlation(correlation, covariance))
-    return NoiseFindings(level, impulses, correlation, covariance, tuple(warnings))
+    doubtful = sigma == "auto" and correlation.coefficient is None and was_jpeg(pixels)
+    if doubtful:
+        warnings.append(
+            "the picture was compressed as JPEG and its noise cannot be judged, so it may have none: as much of the "
+            "picture is kept as the estimated sigma says; if you see noise, give its sigma (--sigma)."
+        )
+    return NoiseFindings(level, impulses, correlation, covariance, tuple(warnings), doubtful)
 
 
 def _of_correlation(correlation: NoiseCorrelation, covariance: NoiseCovariance | None) -> str:
