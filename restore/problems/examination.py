@@ -99,15 +99,18 @@ def examine(
         # What is left between the impulses is kept, and would pass for correlated noise: it is the picture's texture.
         return NoiseFindings(level, impulses, NoiseCorrelation(None, False, KEPT), None, tuple(warnings))
     correlation = noise_correlation(pixels, known)
+    compressed = was_jpeg(pixels)
+    # JPEG halves the chroma, so that its noise is correlated however white that of the luminance is.
+    correlated = correlation.correlated or (compressed and len(pixels) == 3 and correlation.coefficient is not None)
     covariance = None
-    if correlation.correlated or objective == "recorrupted":
+    if correlated or objective == "recorrupted":
         covariance = estimate_covariance(pixels, known)
     if covariance is not None:
         covariance = covariance if sigma == "auto" or sigma == 0 else covariance.scaled(sigma / 255)
         level = round(255 * covariance.sigma, 3)
-    if correlation.correlated:
+    if correlated:
         warnings.append(_of_correlation(correlation, covariance))
-    doubtful = sigma == "auto" and correlation.coefficient is None and was_jpeg(pixels)
+    doubtful = sigma == "auto" and correlation.coefficient is None and compressed
     if doubtful:
         warnings.append(
             "the picture was compressed as JPEG and its noise cannot be judged, so it may have none: as much of the "
