@@ -26,7 +26,7 @@ def denoise(
     checkpoint: str | Path | Checkpoint | None = None,
     **settings: Any,
 ) -> Restoration:
-    """Remove noise that is independent from pixel to pixel from one picture.
+    """Remove noise from one picture: white, signal-dependent, correlated between pixels, or impulses.
 
     Args:
         image: the noisy picture.

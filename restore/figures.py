@@ -20,6 +20,7 @@ from restore.health import HealthRecord, gradient_health
 from restore.images import Picture
 from restore.memory import peak_mb
 from restore.metrics import LpipsUnavailable, lpips_distance, psnr, ssim
+from restore.problems.examination import NoiseFindings
 from restore.problems.problem import Problem
 from restore.settings import FitSettings, Plan
 from restore.strict import strict
@@ -48,6 +49,7 @@ def figures(
     sigma_estimated: bool,
     seconds: float,
     warnings: tuple[str, ...],
+    findings: NoiseFindings | None = None,
 ) -> dict[str, Any]:
     """Return every figure of a run but those of `against_reference`."""
     estimate, error, why_not = _estimate(problem, fitted, sigma_estimated)
@@ -75,6 +77,8 @@ def figures(
         "threads": torch.get_num_threads(),
         "sigma": problem.sigma,
         "sigma_estimated": sigma_estimated,
+        "noise_correlation": None if findings is None else findings.correlation.coefficient,
+        "impulses": None if findings is None else findings.share,
         "learning_rate": plan.learning_rate,
         "iterations": fitted.iterations,
         "iteration_best": fitted.iteration_best,
@@ -97,6 +101,10 @@ def figures(
     for name in ("psnr_peak", "psnr_final", "psnr_network"):
         if report[name] is None:
             reasons[name] = NO_REFERENCE if curve is None else "the fit ended before its first check"
+    if findings is None:
+        reasons["noise_correlation"] = reasons["impulses"] = "only denoising looks for it"
+    elif findings.correlation.coefficient is None:
+        reasons["noise_correlation"] = findings.correlation.reason
     if report["peak_memory_mb"] is None:
         reasons["peak_memory_mb"] = "this platform does not tell"
     reasons["output"] = "not written yet"

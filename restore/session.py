@@ -20,8 +20,8 @@ from restore.fitting.observers import ReferenceCurve
 from restore.health import HealthRecorder
 from restore.health.baseline import Side, check_baseline, compare_with_baseline
 from restore.images import Picture, from_pillow, mask_from_array, read, read_mask
-from restore.problems.noise import estimate_sigma, noise_correlation
-from restore.problems.problem import Problem, denoising, inpainting
+from restore.problems.examination import NoiseFindings, examine
+from restore.problems.problem import Problem, inpainting
 from restore.restoration import Restoration
 from restore.settings import FitSettings, Plan
 
@@ -84,6 +84,7 @@ class _Given:
     problem: Problem
     sigma_estimated: bool = False
     warnings: list[str] = field(default_factory=list)
+    findings: NoiseFindings | None = None
 
 
 class Session:
@@ -136,7 +137,11 @@ class Session:
     def conclude(self, fitted: Fitted) -> Restoration:
         """Return the restoration and its figures."""
         given, problem, plan = self._given, self.problem, self.plan
-        restored = given.picture.with_pixels(problem.composite(fitted.image.cpu())[0].numpy())
+        image = problem.composite(fitted.image.cpu())
+        kept = 0.0 if given.findings is None else given.findings.kept(fitted.held_out_error)
+        if kept > 0:
+            image = torch.lerp(image, problem.measurement.cpu(), kept)
+        restored = given.picture.with_pixels(image[0].numpy())
         report = figures(
             given.command,
             given.picture,
@@ -148,6 +153,7 @@ class Session:
             sigma_estimated=given.sigma_estimated,
             seconds=time.perf_counter() - self._began,
             warnings=(*given.warnings, *fitted.warnings),
+            findings=given.findings,
         )
         hole = None if problem.kind != "inpaint" else ~problem.known[0, 0].numpy()
         interrupted = fitted.stop_reason == "interrupted"
@@ -188,17 +194,11 @@ def open_denoising(image: ImageLike, sigma: float | Literal["auto"], watch: Watc
     began = time.perf_counter()
     picture = _picture(image)
     check_finite(picture)
-    # Sums of float32 depend, in their last bits, on where the memory lies; what is asked of a fit must not.
-    level = round(255 * estimate_sigma(picture.pixels), 3) if sigma == "auto" else checked_sigma(sigma)
-    warnings = list(picture.notes)
-    correlation = noise_correlation(picture.pixels)
-    if correlation.correlated:
-        warnings.append(
-            f"the noise of neighbouring pixels is correlated ({correlation.coefficient:.2f}), as in JPEG or camera "
-            "pictures: the blind-spot objective and the estimated sigma do not hold for it; try objective 'fit'."
-        )
-    problem = denoising(torch.from_numpy(picture.pixels.copy()), level)
-    return Session(_Given("denoise", picture, problem, sigma == "auto", warnings), watch, settings, began)
+    level = sigma if sigma == "auto" else checked_sigma(sigma)
+    findings = examine(picture.pixels, level, FitSettings.from_mapping(settings).objective)
+    warnings = [*picture.notes, *findings.warnings]
+    problem = findings.problem(picture.pixels)
+    return Session(_Given("denoise", picture, problem, sigma == "auto", warnings, findings), watch, settings, began)
 
 
 def open_inpainting(

@@ -13,7 +13,7 @@ from typing import Any
 
 from restore.errors import UsageError, unknown_name
 
-__all__ = ["CHOICES", "PAPER_PRESETS", "FitSettings", "Plan"]
+__all__ = ["CHOICES", "NOISE_KINDS", "PAPER_PRESETS", "FitSettings", "Plan"]
 
 PAPER_PRESETS = ("f16", "jpeg", "vase", "kate", "library", "pixels", "kate98")
 """The published deep image prior's settings, by the picture that they were published for (arXiv:1711.10925)."""
@@ -29,12 +29,15 @@ CELL_NAMES = (
 )
 """The recurrent cells of `restore.cells`, named here so that a command line can list them without PyTorch."""
 
+NOISE_KINDS = ("gaussian", "poisson", "speckle", "salt-and-pepper", "correlated", "demosaicked", "jpeg")
+"""The kinds of noise that test cases are made with, named here for the same reason."""
+
 CHOICES: dict[str, tuple[str, ...]] = {
     "prior": ("dip", "decoder", "hourglass", "recurrent"),
     "norm": ("channel", "channel-affine-free", "bias", "none", "batch", "group", "layer"),
     "init": ("default", "he", "orthogonal", "gaussian"),
     "optimizer": ("adam", "muon", "sgd"),
-    "objective": ("auto", "fit", "blindspot"),
+    "objective": ("auto", "fit", "blindspot", "recorrupted"),
     "preset": ("fast", "balanced", "best", "paper", *(f"paper:{name}" for name in PAPER_PRESETS)),
     "stop": ("auto", "heldout", "variance", "discrepancy", "none"),
     "precision": ("auto", "float32", "bfloat16"),
@@ -70,7 +73,8 @@ class FitSettings:
         init: rule for its initial weights; None takes the preset's.
         optimizer: `adam`, `muon` or `sgd` (with momentum 0.9); None takes the preset's.
         learning_rate: initial step size; None takes the preset's.
-        objective: `fit` (fixed code, data misfit), `blindspot` (scored on pixels hidden from it), or `auto`.
+        objective: `fit` (fixed code, data misfit), `blindspot` (scored on pixels hidden from it), `recorrupted` (shown
+            more of the noise, for noise correlated between pixels), or `auto`.
         preset: how much work: `fast`, `balanced`, `best`; or the published settings, `paper` or `paper:NAME`.
         stop: the rule that ends the fit, or `auto`.
         iterations: number of steps; None takes the preset's.
@@ -145,12 +149,12 @@ class Plan:
         prior, norm, init, network: the untrained network, as in `FitSettings`.
         optimizer, learning_rate: as in `FitSettings`.
         beta2: Adam's decay of the second moment; the first one's is 0.9.
-        objective: `fit` or `blindspot`.
+        objective: `fit`, `blindspot` or `recorrupted`.
         loss: `squared` or `absolute` error.
         code: `noise`, or `meshgrid` (the two coordinates), for the `fit` objective.
         code_channels: channels of that code.
         code_noise: standard deviation of the Gaussian noise added to the code in each step.
-        hidden: fraction of the pixels that a step of `blindspot` hides.
+        hidden: fraction of the pixels that a step of `blindspot` or `recorrupted` hides; 0 for none.
         residual: whether the network's output is added to what it was shown.
         held_out: fraction of the measured pixels that are never scored, by which the held-out rule stops.
         average: largest decay of the running average of the outputs; 0 takes the last output.

@@ -13,6 +13,7 @@ from PIL import Image
 
 import restore
 from restore.errors import DeviceError, FitError, InputError, OutputError, UsageError
+from restore.problems.noise_models import add_noise
 from restore.settings import CHOICES, FitSettings
 
 Array = np.ndarray[Any, Any]
@@ -307,6 +308,31 @@ def test_correlated_noise_is_noticed(clean: Array) -> None:
         picture = (128 + field).clip(0, 255).astype(np.uint8)
         warnings = restore.denoise(picture, **QUICK).report["warnings"]
         assert any("correlated" in warning for warning in warnings) == expected
+
+
+def test_correlated_noise_is_handled_and_reported(clean: Array) -> None:
+    picture = add_noise(clean, "correlated", 30)
+    report = restore.denoise(picture, **QUICK).report
+    if any("covariance was estimated" in warning for warning in report["warnings"]):
+        assert report["objective"] == "recorrupted"
+    assert report["noise_correlation"] > 0.1
+    white = restore.denoise(add_noise(clean, "gaussian", 30), **QUICK).report
+    assert white["objective"] == "blindspot"
+    assert white["impulses"] == 0
+
+
+def test_impulses_are_filled_and_what_lies_between_is_kept() -> None:
+    rows, columns = np.indices((64, 64))
+    picture = (60 + rows + columns)[..., None] + np.array([0, 20, 40])
+    picture = (picture + np.random.default_rng(1).integers(-2, 3, picture.shape)).astype(np.uint8)
+    struck = np.random.default_rng(0).random((64, 64)) < 0.08
+    spoilt = np.where(struck[..., None], np.uint8(255), picture)
+    result = restore.denoise(spoilt, **{**QUICK, "iterations": 20})
+    assert result.report["problem"] == "inpaint"
+    assert result.report["impulses"] == pytest.approx(struck.mean())
+    assert any("impulses" in warning for warning in result.report["warnings"])
+    np.testing.assert_array_equal(result.image[~struck], picture[~struck])
+    assert np.abs(result.image[struck].astype(int) - picture[struck]).mean() < 15
 
 
 def test_settings_are_frozen_and_checked() -> None:

@@ -20,7 +20,7 @@ def denoise(
     *,
     shared: opt.Shared,
 ) -> None:
-    """Remove noise from a picture, or many. It must be independent from pixel to pixel; its strength need not be known.
+    """Remove noise from a picture, or many. Neither its kind nor its strength need be known.
 
     Many: restore denoise scans/ -o clean/. The same command goes on where it was killed.
     """

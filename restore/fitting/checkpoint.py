@@ -206,6 +206,9 @@ def _fingerprint(problem: Problem, plan: Plan) -> dict[str, Any]:
     picture = hashlib.sha256()
     for tensor in (problem.measurement, problem.known):
         picture.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    if problem.covariance is not None:
+        # Its last digits depend on where the memory lies, as those of an estimated sigma do.
+        picture.update(problem.covariance.lags.astype("f4").tobytes())
     return {
         **told,
         "schema": SCHEMA_VERSION,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from restore.errors import UsageError
+from restore.fitting.draws import Draw, Score, score_difference
 from restore.fitting.masking import Masking, PreparedFills, RandomPixels, fill_from_neighbours
+from restore.fitting.recorrupted import Recorrupted
 from restore.priors import Prior
 from restore.problems.holes import hole_radius
 from restore.problems.padding import Padding
@@ -34,38 +35,6 @@ PREPARED = 24
 
 STROKE_RADIUS = 1.5
 """Holes with a larger disc inside are strokes or patches: random pixels alone would not teach how to fill them."""
-
-
-@dataclass(frozen=True)
-class Draw:
-    """What one step shows and scores.
-
-    Attributes:
-        input: the network's input, padded, (1, in_channels, H', W') or the size of a code.
-        base: (1, C, H, W) to add to the network's output, or None.
-        scored: float (1, 1, H, W), the weight of each pixel in the loss.
-        context: None, or for a network that refines its estimate (1, C + 1, H', W'): what it is shown of the
-            measurement, and where.
-    """
-
-    input: Tensor
-    base: Tensor | None
-    scored: Tensor
-    context: Tensor | None = None
-
-    @property
-    def inputs(self) -> list[Tensor]:
-        """The arguments of the network."""
-        parts = [self.input] if self.context is None else [self.input, self.context]
-        return [part.contiguous(memory_format=torch.channels_last) for part in parts]
-
-
-@dataclass(frozen=True)
-class Score:
-    """Value of the objective (with gradient), and the mean squared difference on the same pixels."""
-
-    loss: Tensor
-    misfit: Tensor
 
 
 class Objective(Protocol):
@@ -124,7 +93,7 @@ class FixedCode:
     def score(self, image: Tensor, draw: Draw) -> Score:
         """Return the misfit of the scored measurements."""
         difference = self._problem.operator.A(image) - self._problem.measurement
-        return _score(difference, draw.scored, self._plan.loss)
+        return score_difference(difference, draw.scored, self._plan.loss)
 
 
 class BlindSpot:
@@ -156,7 +125,7 @@ class BlindSpot:
 
     def score(self, image: Tensor, draw: Draw) -> Score:
         """Return the error on the hidden pixels."""
-        return _score(image - self._problem.measurement, draw.scored, self._plan.loss)
+        return score_difference(image - self._problem.measurement, draw.scored, self._plan.loss)
 
 
 def input_channels(problem: Problem, plan: Plan) -> int:
@@ -177,12 +146,14 @@ def make_objective(
 ) -> Objective:
     """Return the plan's objective.
 
-    Raises UsageError for a prior that cannot be shown a picture under `blindspot`.
+    Raises UsageError for a prior that cannot be shown a picture, where the objective shows it one.
     """
     if plan.objective == "fit":
         return FixedCode(problem, plan, prior, padding, held_out, generator)
     if not prior.sees_pictures:
-        raise cannot_see_pictures(plan.prior)
+        raise cannot_see_pictures(plan.prior, plan.objective)
+    if plan.objective == "recorrupted":
+        return Recorrupted(problem, plan, padding, held_out, generator)
     masking: Masking
     if problem.kind == "inpaint":
         strokes = hole_radius(~problem.known[0, 0].cpu().numpy()) > STROKE_RADIUS
@@ -193,20 +164,12 @@ def make_objective(
     return BlindSpot(problem, plan, padding, masking)
 
 
-def cannot_see_pictures(prior: str) -> UsageError:
-    """Return the error for a prior that only takes a small code, under the blind-spot objective."""
+def cannot_see_pictures(prior: str, objective: str = "blindspot") -> UsageError:
+    """Return the error for a prior that only takes a small code, under an objective that shows it a picture."""
     return UsageError(
-        f"objective 'blindspot' shows the network a picture, but the prior {prior!r} only takes a small code: "
+        f"objective {objective!r} shows the network a picture, but the prior {prior!r} only takes a small code: "
         "use --objective fit, or --prior hourglass or dip."
     )
-
-
-def _score(difference: Tensor, scored: Tensor, loss: str) -> Score:
-    count = scored.sum().clamp(min=1) * difference.shape[1]
-    misfit = (difference.square() * scored).sum() / count
-    if loss == "squared":
-        return Score(misfit, misfit)
-    return Score((difference.abs() * scored).sum() / count, misfit)
 
 
 def _meshgrid(size: tuple[int, int]) -> Tensor:

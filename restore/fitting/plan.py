@@ -52,6 +52,19 @@ SCHEDULES: Mapping[tuple[str, str], Mapping[str, Any]] = {
 }
 """Of blind-spot fits, by the kind of problem and the optimiser; SGD has the steps of Adam."""
 
+RECORRUPTED: Mapping[str, Any] = {
+    # Every pixel is shown and scored, so none can be held out; what it would learn by heart, the new draws forbid.
+    "iterations": 300,
+    "loss": "squared",
+    "average": 0.98,
+    "learning_rate": 3e-3,
+    "beta2": 0.9,
+    "stop": "none",
+}
+
+UNEVEN: Mapping[str, Any] = {**RECORRUPTED, "iterations": 400, "hidden": 0.2}
+"""Where the covariance is a guess: pixels are hidden too, which costs some 0.4 dB where it is right."""
+
 REGION: Mapping[str, Any] = {
     # Only a deep network without skip connections carries structure across a region; the published one does it best.
     # No known pixel is like those of the hole, so the held-out error has nothing to say about them.
@@ -137,8 +150,10 @@ def _choose(problem: Problem, settings: FitSettings) -> tuple[str, str, dict[str
     """Return the prior, the objective, and what goes with them, by the kind of problem and what the user insists on."""
     if settings.preset.startswith("paper"):
         prior = settings.prior or "dip"
-        if settings.objective == "blindspot":
-            raise UsageError("the published settings fit a fixed code: --preset paper excludes --objective blindspot.")
+        if settings.objective in ("blindspot", "recorrupted"):
+            raise UsageError(
+                f"the published settings fit a fixed code: --preset paper excludes --objective {settings.objective}."
+            )
         return prior, "fit", _published(problem, settings.preset, prior)
     values: Mapping[str, Any]
     wanted = settings.prior or ("recurrent" if settings.refine == "generator" else None)
@@ -148,10 +163,16 @@ def _choose(problem: Problem, settings: FitSettings) -> tuple[str, str, dict[str
         prior = wanted or "hourglass"
         objective = settings.objective
         if objective == "auto":
-            objective = "fit" if prior in BLIND else "blindspot"
-        elif objective == "blindspot" and prior in BLIND:
-            raise cannot_see_pictures(prior)
-        values = FIT.get(prior, FIT["hourglass"]) if objective == "fit" else _blindspot(problem, settings)
+            correlated = problem.covariance is not None and settings.refine != "estimate"
+            objective = "fit" if prior in BLIND else "recorrupted" if correlated else "blindspot"
+        elif objective != "fit" and prior in BLIND:
+            raise cannot_see_pictures(prior, objective)
+        if objective == "recorrupted":
+            values = _recorrupted(problem, settings)
+        elif objective == "fit":
+            values = FIT.get(prior, FIT["hourglass"])
+        else:
+            values = _blindspot(problem, settings)
     work = (MUON_WORK if values.get("optimizer") == "muon" else WORK)[settings.preset]
     return prior, objective, {**values, "iterations": _steps(values["iterations"] * work, problem)}
 
@@ -162,6 +183,21 @@ def _blindspot(problem: Problem, settings: FitSettings) -> dict[str, Any]:
     schedule = SCHEDULES[problem.kind, "muon" if optimizer == "muon" else "adam"]
     networks = NETWORKS[settings.preset] if optimizer == "muon" else 1
     return {**BLINDSPOT[problem.kind], **schedule, "optimizer": optimizer, "networks": networks}
+
+
+def _recorrupted(problem: Problem, settings: FitSettings) -> Mapping[str, Any]:
+    """Return the values of the objective `recorrupted`; raise UsageError where it cannot be."""
+    if problem.covariance is None:
+        raise UsageError(
+            "objective 'recorrupted' needs noise whose covariance could be estimated, which this picture does not "
+            "show: use --objective auto or blindspot."
+        )
+    if settings.refine == "estimate":
+        raise UsageError(
+            "the design 'estimate' compares with the measurement itself, whose noise objective 'recorrupted' must not "
+            "see: use --refine features, or --objective blindspot."
+        )
+    return UNEVEN if problem.covariance.uneven else RECORRUPTED
 
 
 def _is_region(problem: Problem) -> bool:

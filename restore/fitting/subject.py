@@ -56,7 +56,7 @@ class Subject:
         padding = Padding(problem.size, prior.multiple, prior.minimum)
         self._objective = make_objective(self.problem, plan, prior, padding, self.held_out, generator)
         self._generators = [generator, *(each for each in self._objective.generators if each is not generator)]
-        self.scored_pixels = int(problem.known.sum()) * (plan.hidden if plan.objective == "blindspot" else 1.0)
+        self.scored_pixels = int(problem.known.sum()) * (plan.hidden or 1.0)
         self.average = OutputAverage(plan.average)
         self.output = self.problem.measurement
 

@@ -37,8 +37,8 @@ def add_gaussian_noise(image: Pixels, sigma: float, seed: int = 0) -> Bytes:
     """
     if not (math.isfinite(sigma) and sigma >= 0):
         raise UsageError(f"sigma must be 0 or more on the scale of 0 to 255, not {sigma}.")
-    x = _unit(image)
-    return _bytes(x + sigma / 255 * np.random.default_rng(seed).standard_normal(x.shape))
+    x = to_unit(image)
+    return to_bytes(x + sigma / 255 * np.random.default_rng(seed).standard_normal(x.shape))
 
 
 def random_mask(shape: tuple[int, int], missing: float, seed: int = 0) -> Mask:
@@ -64,7 +64,7 @@ def apply_mask(image: Pixels, mask: Mask) -> Bytes:
     """
     if mask.shape != image.shape[:2]:
         raise InputError(f"the mask has {_size(mask)} pixels and the picture {_size(image)}: they must be equal.")
-    masked = _bytes(_unit(image))
+    masked = to_bytes(to_unit(image))
     masked[mask] = 0
     return masked
 
@@ -111,7 +111,7 @@ def scratch_mask(shape: tuple[int, int], scratches: int = 12, seed: int = 0) -> 
     return np.array(picture, dtype=bool)
 
 
-def _unit(image: Pixels) -> NDArray[np.float64]:
+def to_unit(image: Pixels) -> NDArray[np.float64]:
     if image.ndim not in (2, 3):
         raise InputError(f"a picture to degrade has the shape (H, W) or (H, W, C), not {image.shape}.")
     unit: NDArray[np.float64] = image.astype(np.float64)
@@ -124,7 +124,7 @@ def _unit(image: Pixels) -> NDArray[np.float64]:
     return unit
 
 
-def _bytes(unit: NDArray[np.float64]) -> Bytes:
+def to_bytes(unit: NDArray[np.float64]) -> Bytes:
     levels: Bytes = np.rint(255 * unit.clip(0, 1)).astype(np.uint8)
     return levels
 

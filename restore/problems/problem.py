@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from restore.errors import InputError
+from restore.problems.covariance import NoiseCovariance
 from restore.problems.operators import ForwardOperator, Identity, Mask
 
 __all__ = ["Problem", "denoising", "inpainting"]
@@ -23,6 +24,7 @@ class Problem:
         operator: the forward operator; maps pictures of `size` to the measurement.
         known: bool (1, 1, H, W), True where the measurement says something about the pixel.
         sigma: standard deviation of the Gaussian noise, on the scale of 0 to 255; 0 for none.
+        covariance: of noise that is correlated between pixels; None for noise that is not, or is not known to be.
     """
 
     kind: str
@@ -30,6 +32,7 @@ class Problem:
     operator: ForwardOperator
     known: Tensor
     sigma: float
+    covariance: NoiseCovariance | None = None
 
     @property
     def channels(self) -> int:
@@ -51,17 +54,25 @@ class Problem:
         """Return the same problem with its tensors on `device`."""
         known = self.known.to(device)
         operator = Mask(known) if isinstance(self.operator, Mask) else self.operator
-        return Problem(self.kind, self.measurement.to(device), operator, known, self.sigma)
+        return Problem(self.kind, self.measurement.to(device), operator, known, self.sigma, self.covariance)
 
 
-def denoising(measurement: Tensor, sigma: float) -> Problem:
+def denoising(
+    measurement: Tensor, sigma: float, known: Tensor | None = None, covariance: NoiseCovariance | None = None
+) -> Problem:
     """Return the problem of removing Gaussian noise of `sigma` (0 to 255 scale) from a `measurement` (C, H, W).
+
+    Args:
+        measurement, sigma, covariance: as of the problem.
+        known: bool (H, W), False at impulses, whose values are dropped here; None where every pixel says something.
 
     Raises InputError for values that are not finite.
     """
-    measurement = _checked(measurement)
-    known = torch.ones(1, 1, *measurement.shape[-2:], dtype=torch.bool)
-    return Problem("denoise", measurement, Identity(), known, sigma)
+    if known is None:
+        known = torch.ones(measurement.shape[-2:], dtype=torch.bool)
+    else:
+        measurement = torch.where(known, measurement, torch.zeros(()))
+    return Problem("denoise", _checked(measurement), Identity(), known[None, None], sigma, covariance)
 
 
 def inpainting(measurement: Tensor, hole: Tensor, sigma: float = 0.0) -> Problem:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from restore.problems.noise_models import add_noise
+
 Array = np.ndarray[Any, Any]
 Command = Callable[..., Any]
 Contents = Callable[[], dict[str, bytes]]
@@ -120,3 +122,27 @@ def test_what_makes_no_sense(
     before = contents()
     assert what in command("degrade", image, *words).complaint
     assert contents() == before
+
+
+@pytest.mark.parametrize("kind", ["poisson", "salt-and-pepper", "correlated"])
+def test_other_kinds_of_noise(
+    command: Command, save: Callable[..., Path], load: Callable[..., Array], tmp_path: Path, clean: Array, kind: str
+) -> None:
+    image = save("a.png", clean)
+    assert command("degrade", image, "--noise", 20, "--noise-kind", kind, "--seed", 2).status == 0
+    made = load(tmp_path / f"a-{kind}20.png")
+    assert np.abs(made.astype(int) - add_noise(clean, kind, 20, 2)).max() <= 1
+
+
+def test_an_unknown_kind_and_a_kind_without_amount_are_refused(
+    command: Command, save: Callable[..., Path], clean: Array
+) -> None:
+    image = save("a.png", clean)
+    for words, told in (
+        (("--noise", 20, "--noise-kind", "poison"), "poisson"),
+        (("--missing", 0.5, "--noise-kind", "jpeg"), "--noise"),
+    ):
+        result = command("degrade", image, *words)
+        assert result.status == 2
+        assert told in result.stderr
+        assert "Traceback" not in result.stderr

@@ -1,0 +1,55 @@
+"""Whether a picture was compressed as JPEG, judged from its pixels."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import fft
+from torch import Tensor
+
+__all__ = ["was_jpeg"]
+
+BLOCK = 8
+"""Side of JPEG's blocks."""
+
+FEWEST_BLOCKS = 16
+
+ZERO = 0.75
+"""Size on the scale of 0 to 255 below which a coefficient is taken for a zero that was rounded to whole pixels."""
+
+EXCESS = 0.15
+"""By how much more of the coefficients vanish on JPEG's grid than on any other that is not its neighbour."""
+
+
+def was_jpeg(image: NDArray[Any] | Tensor) -> bool:
+    """Tell whether `image` (C, H, W), in [0, 1], was JPEG before, at a quality that left traces.
+
+    JPEG rounds the cosine coefficients of blocks of 8x8 pixels, most of the high ones to zero. So on one of the 64
+    grids that the blocks may lie on many more coefficients of the luminance vanish than on the others.
+
+    >>> bool(was_jpeg(np.random.default_rng(0).normal(0.5, 0.1, (1, 64, 64))))
+    False
+    """
+    planes = image.detach().cpu().numpy() if isinstance(image, torch.Tensor) else np.asarray(image)
+    weights = (0.299, 0.587, 0.114) if len(planes) == 3 else (1 / len(planes),) * len(planes)
+    luminance = 255 * np.tensordot(weights, planes, axes=1)
+    if (min(luminance.shape) - BLOCK + 1) // BLOCK < math.isqrt(FEWEST_BLOCKS):
+        return False
+    order = np.add.outer(np.arange(BLOCK), np.arange(BLOCK))
+    high = order >= BLOCK - 1
+    vanished = np.zeros((BLOCK, BLOCK))
+    for down in range(BLOCK):
+        for right in range(BLOCK):
+            part = luminance[down:, right:]
+            rows, columns = part.shape[0] // BLOCK, part.shape[1] // BLOCK
+            blocks = part[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK).swapaxes(1, 2)
+            # A flat block has no coefficients on any grid, and says nothing.
+            busy = blocks[np.ptp(blocks, axis=(2, 3)) > 2]
+            if len(busy) >= FEWEST_BLOCKS:
+                vanished[down, right] = (np.abs(fft.dctn(busy, axes=(1, 2), norm="ortho"))[:, high] < ZERO).mean()
+    others = np.sort(vanished.ravel())
+    return bool(others[-1] - others[-2] > EXCESS)

@@ -1,0 +1,132 @@
+"""What kind of noise a picture has, judged from the picture alone, and the problem that follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from restore.problems.compression import was_jpeg
+from restore.problems.covariance import NoiseCovariance, estimate_covariance
+from restore.problems.impulses import find_impulses
+from restore.problems.noise import NoiseCorrelation, estimate_sigma, noise_correlation
+from restore.problems.problem import Problem, denoising, inpainting
+
+__all__ = ["CLEAN_SIGMA", "NoiseFindings", "examine"]
+
+CLEAN_SIGMA = 5.0
+"""Noise, on the scale of 0 to 255, below which pixels beside impulses are kept as they are."""
+
+KEPT = "nothing but impulses is taken out of this picture"
+
+
+@dataclass(frozen=True)
+class NoiseFindings:
+    """What a picture to denoise holds beside the picture.
+
+    Attributes:
+        sigma: standard deviation of the noise, on the scale of 0 to 255.
+        impulses: bool (H, W), True where a pixel is black or white by accident; None without any.
+        correlation: of neighbouring noise.
+        covariance: of correlated noise, or None for noise that is fitted as if it were white.
+        warnings: what was found, in sentences.
+        doubtful: whether the picture was compressed and its noise cannot be judged, so that it may well have none.
+    """
+
+    sigma: float
+    impulses: NDArray[np.bool_] | None
+    correlation: NoiseCorrelation
+    covariance: NoiseCovariance | None
+    warnings: tuple[str, ...]
+    doubtful: bool = False
+
+    def kept(self, error: float | None) -> float:
+        """Return the weight of the measurement in the result, given the mean squared `error` on held-out pixels.
+
+        Where nothing is in doubt it is 0. Otherwise sigma^2 is the error of the measurement, and e = error - sigma^2
+        that of the network's image; the best mean of two estimates with independent errors takes them by the inverse
+        of these, so that the measurement enters with e / (e + sigma^2).
+
+        >>> white = NoiseCorrelation(None, False)
+        >>> NoiseFindings(0.0, None, white, None, (), doubtful=True).kept(0.001)
+        1.0
+        """
+        if not self.doubtful or error is None or error <= 0:
+            return 0.0
+        return min(1.0, max(0.0, 1 - (self.sigma / 255) ** 2 / error))
+
+    @property
+    def share(self) -> float:
+        """Share of the pixels that are impulses."""
+        return 0.0 if self.impulses is None else float(self.impulses.mean())
+
+    def problem(self, pixels: NDArray[np.float32]) -> Problem:
+        """Return the problem for the `pixels` (C, H, W): where nothing is wrong but impulses, they are its hole."""
+        measurement = torch.from_numpy(pixels.copy())
+        if self.impulses is None:
+            return denoising(measurement, self.sigma, covariance=self.covariance)
+        hole = torch.from_numpy(self.impulses)
+        if self.sigma < CLEAN_SIGMA and self.covariance is None:
+            return inpainting(measurement, hole, self.sigma)
+        return denoising(measurement, self.sigma, ~hole, self.covariance)
+
+
+def examine(
+    pixels: NDArray[np.float32], sigma: float | Literal["auto"] = "auto", objective: str = "auto"
+) -> NoiseFindings:
+    """Return what is found in `pixels` (C, H, W), in [0, 1].
+
+    Args:
+        pixels: of the picture.
+        sigma: of the noise on the scale of 0 to 255; `auto` estimates it.
+        objective: that was asked for; `recorrupted` has the covariance estimated of any noise.
+    """
+    warnings: list[str] = []
+    struck = find_impulses(pixels)
+    impulses = struck if struck.any() and not struck.all() else None
+    known = None if impulses is None else ~impulses
+    # Sums of float32 depend, in their last bits, on where the memory lies; what is asked of a fit must not.
+    level = round(255 * estimate_sigma(pixels, known), 3) if sigma == "auto" else sigma
+    if impulses is not None:
+        warnings.append(
+            f"{impulses.mean():.2%} of the pixels are impulses, black or white by accident (salt and pepper): they are "
+            "treated as missing."
+        )
+    if impulses is not None and level < CLEAN_SIGMA:
+        # What is left between the impulses is kept, and would pass for correlated noise: it is the picture's texture.
+        return NoiseFindings(level, impulses, NoiseCorrelation(None, False, KEPT), None, tuple(warnings))
+    correlation = noise_correlation(pixels, known)
+    compressed = was_jpeg(pixels)
+    # JPEG halves the chroma, so that its noise is correlated however white that of the luminance is.
+    correlated = correlation.correlated or (compressed and len(pixels) == 3 and correlation.coefficient is not None)
+    covariance = None
+    if correlated or objective == "recorrupted":
+        covariance = estimate_covariance(pixels, known)
+    if covariance is not None:
+        covariance = covariance if sigma == "auto" or sigma == 0 else covariance.scaled(sigma / 255)
+        level = round(255 * covariance.sigma, 3)
+    if correlated:
+        warnings.append(_of_correlation(correlation, covariance))
+    doubtful = sigma == "auto" and correlation.coefficient is None and compressed
+    if doubtful:
+        warnings.append(
+            "the picture was compressed as JPEG and its noise cannot be judged, so it may have none: as much of the "
+            "picture is kept as the estimated sigma says; if you see noise, give its sigma (--sigma)."
+        )
+    return NoiseFindings(level, impulses, correlation, covariance, tuple(warnings), doubtful)
+
+
+def _of_correlation(correlation: NoiseCorrelation, covariance: NoiseCovariance | None) -> str:
+    """Return what is to be said of correlated noise."""
+    found = (
+        f"the noise of neighbouring pixels is correlated ({correlation.coefficient:.2f}), as in JPEG or camera pictures"
+    )
+    if covariance is not None:
+        return f"{found}: its covariance was estimated, and objective 'auto' takes 'recorrupted' for 'blindspot'."
+    return (
+        f"{found}, and too little of the picture is flat to tell how: the blind-spot objective and sigma do not hold "
+        "for it; shrink the picture to half its size, or try objective 'fit'."
+    )

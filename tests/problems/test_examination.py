@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import restore
+from restore.problems.examination import examine
+from restore.problems.noise_models import add_noise
+
+SAMPLES = Path(__file__).parents[2] / "sample_images"
+
+
+def sample(name: str) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(SAMPLES / f"{name}.png"))[40:200, 40:200]
+
+
+def planes(image: NDArray[Any]) -> NDArray[np.float32]:
+    return np.ascontiguousarray(np.moveaxis(np.atleast_3d(image), -1, 0)).astype(np.float32) / 255
+
+
+def jpeg(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="JPEG", quality=quality)
+    return np.asarray(Image.open(buffer))
+
+
+@pytest.mark.parametrize("name", ["astronaut", "camera", "retina"])
+@pytest.mark.parametrize("sigma", [15, 25, 50])
+def test_white_noise_is_fitted_as_ever(name: str, sigma: float) -> None:
+    pixels = planes(add_noise(sample(name), "gaussian", sigma))
+    findings = examine(pixels)
+    problem = findings.problem(pixels)
+    assert findings.warnings == ()
+    assert findings.share == 0
+    assert findings.covariance is None
+    assert problem.kind == "denoise"
+    assert bool(problem.known.all())
+    np.testing.assert_array_equal(problem.measurement[0].numpy(), pixels)
+    assert findings.kept(0.01) == 0
+
+
+@pytest.mark.parametrize("name", ["astronaut", "camera", "coffee", "retina"])
+def test_correlated_noise_brings_its_covariance_and_its_sigma(name: str) -> None:
+    clean = sample(name)
+    for kind in ("correlated", "demosaicked"):
+        pixels = planes(add_noise(clean, kind, 25))
+        findings = examine(pixels)
+        assert findings.covariance is not None
+        assert findings.sigma == pytest.approx(255 * (pixels - planes(clean)).std(), rel=0.2)
+        assert any("covariance" in warning for warning in findings.warnings)
+
+
+def test_a_sigma_that_is_given_scales_the_covariance() -> None:
+    findings = examine(planes(add_noise(sample("retina"), "correlated", 25)), sigma=12.0)
+    assert findings.sigma == pytest.approx(12, abs=0.01)
+    assert findings.covariance is not None
+    assert 255 * findings.covariance.sigma == pytest.approx(12)
+
+
+def test_impulses_alone_are_a_hole_and_with_noise_they_are_unknown() -> None:
+    clean = sample("retina")
+    pixels = planes(add_noise(clean, "salt-and-pepper", 10))
+    findings = examine(pixels)
+    assert findings.share == pytest.approx(0.1, abs=0.01)
+    assert findings.problem(pixels).kind == "inpaint"
+    noisy = planes(add_noise(add_noise(clean, "gaussian", 25), "salt-and-pepper", 2))
+    findings = examine(noisy)
+    problem = findings.problem(noisy)
+    assert problem.kind == "denoise"
+    assert findings.impulses is not None
+    np.testing.assert_array_equal(~problem.known[0, 0].numpy(), findings.impulses)
+    assert not problem.measurement[0][:, ~problem.known[0, 0]].any()
+
+
+@pytest.mark.parametrize("quality", [50, 75])
+def test_a_clean_jpeg_is_not_made_worse(quality: int) -> None:
+    clean = sample("camera")
+    compressed = jpeg(clean, quality)
+    report = restore.denoise(compressed, reference=clean, iterations=2, device="cpu").report
+    assert report["psnr"] > report["psnr_input"] - 0.05
+    assert any("JPEG" in warning for warning in report["warnings"])
