@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Mapping
@@ -22,6 +23,10 @@ __all__ = ["Training"]
 class Training(Subject):
     """An untrained network in training on one measurement.
 
+    Args:
+        problem, plan: of the fit.
+        start: what `learned` gave of another fit with such a network, to begin with; None begins with drawn weights.
+
     Attributes:
         prior: the network.
         precision: `float32` or `bfloat16`, what the next step will run in.
@@ -30,10 +35,14 @@ class Training(Subject):
         gave_up: whether the fit diverged for good.
     """
 
-    def __init__(self, problem: Problem, plan: Plan) -> None:
+    def __init__(self, problem: Problem, plan: Plan, start: Mapping[str, Any] | None = None) -> None:
         self.prior = build_prior(problem, plan)
         super().__init__(problem, plan, self.prior)
         self._optimizer = make_optimizer(self.prior, plan)
+        if start is not None:  # before the rescue takes note of them
+            self.prior.load_state_dict(start["prior"])
+            groups = self._optimizer.state_dict()["param_groups"]  # the rates are the plan's
+            self._optimizer.load_state_dict({"state": start["optimizer"], "param_groups": groups})
         self._recurs = plan.cell != "none"
         self._rescue = Rescue(self.prior, self._optimizer, plan.rewind_rate, self.scored_pixels)
         self.precision = plan.precision
@@ -62,6 +71,10 @@ class Training(Subject):
             project_(self.prior)
         rate = self._optimizer.param_groups[0]["lr"]
         return self.advance(iteration, image, loss, score.misfit.item(), rate, self.seconds)
+
+    def learned(self) -> dict[str, Any]:
+        """Return a copy of the weights and of what the optimiser knows of their gradients."""
+        return copy.deepcopy({"prior": self.prior.state_dict(), "optimizer": self._optimizer.state_dict()["state"]})
 
     def state(self) -> dict[str, Any]:
         """Return all that the next steps depend on."""
