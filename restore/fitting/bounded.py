@@ -71,9 +71,9 @@ def bounded_plan(
     if limit is None:  # what is free may be more by the time it is needed
         return tried[-1] if tried else plan
     least = _needed(problem, tried[-1], settings) if tried else forecast(problem, plan).memory_mb * 2**20
-    what = f"tiles of {SIDES[-1]}x{SIDES[-1]} pixels, the smallest," if tried else "this small picture"
+    what = f"tiles of {SIDES[-1]}x{SIDES[-1]} pixels, the smallest, take" if tried else "this small picture takes"
     raise UsageError(
-        f"max_memory (--max-memory) is {limit / 2**20:.0f} MiB, but {what} take about {least / 2**20:.0f} MiB with all "
+        f"max_memory (--max-memory) is {limit / 2**20:.0f} MiB, but {what} about {least / 2**20:.0f} MiB with all "
         "that belongs to the picture: give more, or crop or shrink the picture."
     )
 

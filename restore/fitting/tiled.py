@@ -66,7 +66,7 @@ def fit_tiles(
             is first told its number, the number of tiles, and its plan.
         checkpoint: keeps the finished tiles.
 
-    Raises FitError as `fit`, KeyboardInterrupt when nothing was done before Ctrl-C.
+    Raises FitError as `fit`, KeyboardInterrupt when no tile was done before Ctrl-C.
     """
     return _Tiled(problem, plan, settings, observers, checkpoint).run()
 
@@ -141,7 +141,7 @@ class _Tiled:
                     seconds = earlier + time.perf_counter() - began
                     self.checkpoint.keep(self.ledger.iterations, seconds, {"tiles": self}, self.ledger.warnings)
         except KeyboardInterrupt:
-            if self.ledger.iterations == 0:
+            if not self.done:
                 raise
             self.ledger.reasons.append("interrupted")
         finished = len(self.done)
