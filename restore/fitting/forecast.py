@@ -27,7 +27,7 @@ GIGAFLOPS = {"bfloat16": 120.0, "float32": 60.0}
 GPU_GIGAFLOPS = {"bfloat16": 60_000.0, "float32": 15_000.0}
 """Rough speed of a data-centre GPU at these networks."""
 
-STARTED_BYTES = 600 * 2**20
+STARTED_BYTES = 700 * 2**20
 """What Python and PyTorch take before a fit."""
 
 PICTURES = 6

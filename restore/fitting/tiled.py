@@ -129,6 +129,7 @@ class _Tiled:
 
     def run(self) -> Fitted:
         """Fit all tiles."""
+        release(self.plan.device)  # what reading the picture and judging its noise left
         began, earlier = time.perf_counter(), 0.0
         if self.checkpoint is not None:
             _, warnings = self.checkpoint.begin(self.problem, self.plan, {"tiles": self})

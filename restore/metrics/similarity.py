@@ -15,7 +15,7 @@ SSIM_VARIANT = "Wang et al. 2004: Gaussian 11x11, sigma 1.5, K1 0.01, K2 0.03, p
 
 _WINDOW, _SIGMA, _K1, _K2 = 11, 1.5, 0.01, 0.03
 
-_STRIP = 2**20
+_STRIP = 2**18
 """Positions that are looked at together: of a big picture all at once would take gibibytes."""
 
 
