@@ -137,8 +137,8 @@ def fit_bounded(
     raise FitError(
         f"not enough memory on {plan.device} to fit {name!r}, {width}x{height}"
         f"{', even on smaller tiles' if smaller is not None else ''}: crop or shrink the picture, close other "
-        "programs, set a lower limit (--max-memory 2GiB), take a smaller network (--prior hourglass), or another --device "
-        f"({fitted})."
+        "programs, set a lower limit (--max-memory 2GiB), take a smaller network (--prior hourglass), or another "
+        f"--device ({fitted})."
     )
 
 

@@ -1,11 +1,11 @@
-"""SSIM of a big picture is taken strip by strip, and is what it is of the whole."""
+"""Figures of a big picture are taken strip by strip, and are what they are of the whole."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from restore.metrics import similarity, ssim
+from restore.metrics import fidelity, mse, similarity, ssim
 
 
 @pytest.mark.parametrize("strip", [1, 40, 40 * 7, 40 * 43])
@@ -15,3 +15,6 @@ def test_strips_give_what_the_whole_gives(strip: int, monkeypatch: pytest.Monkey
     whole = ssim(one, other)
     monkeypatch.setattr(similarity, "_STRIP", strip)
     torch.testing.assert_close(ssim(one, other), whole)
+    error = mse(one, other)
+    monkeypatch.setattr(fidelity, "_STRIP", strip)
+    torch.testing.assert_close(mse(one, other), error)
