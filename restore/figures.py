@@ -16,6 +16,7 @@ import torch
 
 from restore.fitting import Fitted
 from restore.fitting.observers import ReferenceCurve
+from restore.fitting.tiles import make_layout
 from restore.health import HealthRecord, gradient_health
 from restore.images import Picture
 from restore.memory import peak_mb
@@ -86,6 +87,8 @@ def figures(
         "seconds": round(seconds, 3),
         "seconds_per_iteration": fitted.seconds / max(1, fitted.iterations),
         "peak_memory_mb": peak_mb(plan.device),
+        "max_memory_mb": None if settings.memory_limit is None else settings.memory_limit / 2**20,
+        "tiles": _tiles(problem, plan, fitted),
         "psnr_peak": max(curve.psnr) if curve and curve.psnr else None,
         "psnr_final": curve.psnr[-1] if curve and curve.psnr else None,
         "psnr_network": curve.network[-1] if curve and curve.network else None,
@@ -100,13 +103,18 @@ def figures(
         reasons["psnr_estimate"] = reasons["psnr_estimate_error"] = why_not
     for name in ("psnr_peak", "psnr_final", "psnr_network"):
         if report[name] is None:
-            reasons[name] = NO_REFERENCE if curve is None else "the fit ended before its first check"
+            why = "a tile is not compared with the reference" if plan.tile_side else NO_REFERENCE
+            reasons[name] = why if curve is None else "the fit ended before its first check"
     if findings is None:
         reasons["noise_correlation"] = reasons["impulses"] = "only denoising looks for it"
     elif findings.correlation.coefficient is None:
         reasons["noise_correlation"] = findings.correlation.reason
     if report["peak_memory_mb"] is None:
         reasons["peak_memory_mb"] = "this platform does not tell"
+    if report["tiles"] is None:
+        reasons["tiles"] = "the picture was fitted whole"
+    if report["max_memory_mb"] is None:
+        reasons["max_memory_mb"] = "no limit was given"
     reasons["output"] = "not written yet"
     reasons["arguments"] = "called from Python"
     if picture.path is None:
@@ -181,6 +189,15 @@ def _estimate(problem: Problem, fitted: Fitted, sigma_estimated: bool) -> tuple[
     if problem.kind == "inpaint":
         error *= 1 - float(problem.known.float().mean())
     return -10 * math.log10(error), decibels, ""
+
+
+def _tiles(problem: Problem, plan: Plan, fitted: Fitted) -> dict[str, Any] | None:
+    """Return how many tiles there were, how many were restored, their height and width, and what neighbours share."""
+    if plan.tile_side == 0:
+        return None
+    layout = make_layout(problem.size, plan.tile_side, plan.tile_overlap)
+    told = {"count": fitted.tiles, "restored": fitted.tiles_fitted}
+    return {**told, "size": [layout.tile_size[1], layout.tile_size[0]], "overlap": layout.overlap}
 
 
 def _versions() -> dict[str, str]:

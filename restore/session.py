@@ -13,9 +13,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from restore.errors import FitError, InputError, UsageError
+from restore.errors import InputError, UsageError
 from restore.figures import against_reference, diagnostics, figures
-from restore.fitting import Checkpoint, Fitted, Observer, fit, make_plan
+from restore.fitting import Checkpoint, Fitted, Observer, make_plan
+from restore.fitting.bounded import bounded_plan, fit_bounded
 from restore.fitting.observers import ReferenceCurve
 from restore.health import HealthRecorder
 from restore.health.baseline import Side, check_baseline, compare_with_baseline
@@ -64,7 +65,10 @@ POLARITY_HINT = (
 
 @dataclass(frozen=True)
 class Watch:
-    """What looks at a fit and never steers it; the attributes are arguments of `restore.denoise`."""
+    """What looks at a fit and never steers it; the attributes are arguments of `restore.denoise`.
+
+    `memory_share` is the part of the free memory that is this fit's, where several processes share it.
+    """
 
     reference: ImageLike | None = None
     observers: Sequence[Observer] = ()
@@ -73,6 +77,7 @@ class Watch:
     baseline: str | None = None
     say: Say = silent
     checkpoint: str | Path | Checkpoint | None = None
+    memory_share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -99,15 +104,27 @@ class Session:
         self._settings = FitSettings.from_mapping(settings)
         self._truth = None if watch.reference is None else _reference_pixels(_picture(watch.reference), given.picture)
         self.problem = given.problem
-        self.plan = make_plan(self.problem, self._settings)
+        kept = watch.checkpoint
+        self._checkpoint = Checkpoint(kept) if isinstance(kept, str | Path) else kept
+        whole = make_plan(self.problem, self._settings)
+        self.plan = bounded_plan(self.problem, whole, self._settings, self._checkpoint, watch.memory_share)
+        if self.plan.tile_side and self._diagnoses:
+            raise UsageError(
+                f"{given.picture.name!r} takes more memory than it may, so it would be fitted on tiles, where health "
+                "and baseline (--health, --baseline) have no meaning: leave them out, or allow more with --max-memory."
+            )
         if watch.baseline is not None:
             check_baseline(watch.baseline, self.plan)
         self._curve: ReferenceCurve | None = None
         self._recorder: HealthRecorder | None = None
 
     def observers(self) -> list[Observer]:
-        """Return what looks on while the picture is fitted; called again, it begins anew."""
-        self._curve = None if self._true_image is None else ReferenceCurve(self.problem, self._true_image)
+        """Return what looks on while the picture is fitted; called again, it begins anew.
+
+        A tile is never compared with the reference: only the whole picture is.
+        """
+        truth = None if self.plan.tile_side else self._true_image
+        self._curve = None if truth is None else ReferenceCurve(self.problem, truth)
         self._recorder = HealthRecorder() if self._watch.health else None
         return [each for each in (self._curve, self._recorder, *self._watch.observers) if each is not None]
 
@@ -115,24 +132,28 @@ class Session:
         """Fit the picture alone."""
         if self._watch.announce is not None:
             self._watch.announce(self.problem, self.plan)
-        wanted = self._watch.checkpoint
-        kept = Checkpoint(wanted) if isinstance(wanted, str | Path) else wanted
-        try:
-            fitted = fit(self.problem, self.plan, self.observers(), kept)
-        except (MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error):
-                raise
-            picture = self._given.picture
-            size = f"{picture.width}x{picture.height}"
-            raise FitError(
-                f"not enough memory on {self.plan.device} to fit {picture.name!r}, {size}: crop or shrink the picture, "
-                "take a smaller network (--prior hourglass), or another --device."
-            ) from error
+        kept = self._checkpoint
+        fitted = self.fit(kept)
         if kept is not None:
             self._began -= kept.earlier
-        if kept is not None and kept is not wanted and fitted.stop_reason != "interrupted":
+        if kept is not None and kept is not self._watch.checkpoint and fitted.stop_reason != "interrupted":
             kept.remove()
         return self.conclude(fitted)
+
+    def fit(self, checkpoint: Checkpoint | None = None) -> Fitted:
+        """Return what comes of the fit, whole or on tiles.
+
+        Raises FitError where the memory does not suffice for either.
+        """
+        return fit_bounded(
+            self.problem,
+            self.plan,
+            self._settings,
+            self._observe,
+            checkpoint,
+            name=self._given.picture.name,
+            may_split=not self._diagnoses,
+        )
 
     def conclude(self, fitted: Fitted) -> Restoration:
         """Return the restoration and its figures."""
@@ -174,16 +195,17 @@ class Session:
         report = {**report, **diagnosed, **scores, "null_reasons": reasons}
         return Restoration(restored, plan, fitted, self._curve, report, record, sides, interrupted)
 
+    def _observe(self, plan: Plan) -> list[Observer]:
+        self.plan = plan
+        return self.observers()
+
+    @property
+    def _diagnoses(self) -> bool:
+        return self._watch.health or self._watch.baseline is not None
+
     @property
     def _true_image(self) -> Tensor | None:
         return None if self._truth is None else torch.from_numpy(self._truth)[None]
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """Whether the device's memory did not suffice; PyTorch's allocator of the CPU has no class of its own for it."""
-    told = str(error)
-    named = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return named or "out of memory" in told or "can't allocate memory" in told
 
 
 def open_denoising(image: ImageLike, sigma: float | Literal["auto"], watch: Watch, settings: dict[str, Any]) -> Session:

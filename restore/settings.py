@@ -7,13 +7,14 @@ with every choice made (`restore.fitting.plan`). Both are frozen, so a result ca
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from restore.errors import UsageError, unknown_name
 
-__all__ = ["CHOICES", "NOISE_KINDS", "PAPER_PRESETS", "FitSettings", "Plan"]
+__all__ = ["CHOICES", "NOISE_KINDS", "PAPER_PRESETS", "FitSettings", "Plan", "parse_memory"]
 
 PAPER_PRESETS = ("f16", "jpeg", "vase", "kate", "library", "pixels", "kate98")
 """The published deep image prior's settings, by the picture that they were published for (arXiv:1711.10925)."""
@@ -92,6 +93,8 @@ class FitSettings:
         refine_channels: units n of the cell.
         cell_options: options of the cell's constructor, by name.
         learning_rule: of the cell's weights: `backpropagation`, or `rflo` for the cell of that name.
+        max_memory: bytes, or text such as `4GiB`, above which a picture is fitted on overlapping tiles; it is bytes in
+            the settings. None takes 80 % of what the device has free.
 
     Raises UsageError for a value that no fit could use.
     """
@@ -117,6 +120,7 @@ class FitSettings:
     refine_channels: int = 32
     cell_options: Mapping[str, Any] = field(default_factory=dict)
     learning_rule: str = "backpropagation"
+    max_memory: int | str | None = None
 
     def __post_init__(self) -> None:
         for name, known in CHOICES.items():
@@ -127,6 +131,12 @@ class FitSettings:
             value = getattr(self, name)
             if not (value is None and name in MAY_BE_NONE):
                 _check_number(name, value, kind)
+        object.__setattr__(self, "max_memory", parse_memory(self.max_memory))
+
+    @property
+    def memory_limit(self) -> int | None:
+        """`max_memory` in bytes."""
+        return parse_memory(self.max_memory)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> FitSettings:
@@ -168,6 +178,10 @@ class Plan:
         time_budget, seed, device, precision: as in `FitSettings`, with a real device and precision.
         cell, refine, refine_steps, refine_channels, cell_options: as in `FitSettings`; without a cell, `refine` is
             `none` and there are no steps. The options include the learning rule of a cell that has a choice.
+        tile_side: largest side of the tiles on which a big picture is fitted, one after the other; 0 for the whole
+            picture in one fit. `iterations` are then those of the first tile.
+        tile_overlap: pixels that neighbouring tiles share, at least.
+        tile_iterations: largest number of steps of a tile that begins with the weights of another.
     """
 
     prior: str
@@ -202,6 +216,30 @@ class Plan:
     refine_steps: int
     refine_channels: int
     cell_options: Mapping[str, Any]
+    tile_side: int = 0
+    tile_overlap: int = 0
+    tile_iterations: int = 0
+
+
+UNITS = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+def parse_memory(value: int | str | None) -> int | None:
+    """Return a number of bytes, from a number or from text with a unit.
+
+    Raises UsageError for what is no amount of memory above 0.
+
+    >>> parse_memory("4GiB") == 4 * 2**30, parse_memory("500 MB"), parse_memory(4096)
+    (True, 500000000, 4096)
+    """
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+        return value
+    text = value.strip().lower() if isinstance(value, str) else ""
+    match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([kmgt]i?)b?", text)
+    bytes_ = 0 if match is None else int(float(match[1]) * UNITS[match[2]])
+    if bytes_ < 1:
+        raise UsageError(f"max_memory takes an amount of memory above 0 such as 4GiB or 900MiB, not {value!r}.")
+    return bytes_
 
 
 def _check_number(name: str, value: Any, kind: type) -> None:

@@ -20,6 +20,7 @@ from restore.cli.job import Job
 from restore.cli.options import Already
 from restore.cli.paging import check_folder_page, write_folder_page
 from restore.errors import OutputError, UsageError
+from restore.fitting.memory import available
 from restore.report.batch import batch_page
 from restore.restoration import to_json
 from restore.runs.batch import Batch, plan_batch
@@ -79,7 +80,9 @@ def run_batch(job: Job) -> None:
     )
     if stack == 1:
         look = progress.watch if isinstance(executor, Inline) else None
-        work = functools.partial(work, every=options.checkpoint_every, look=look)
+        # Processes on one machine share its memory; each GPU is one process's own.
+        share = 1 / slots if isinstance(slots, int) and options.devices is None else 1.0
+        work = functools.partial(work, every=options.checkpoint_every, look=look, share=share)
     began = time.perf_counter()
     try:
         run_trials(
@@ -171,8 +174,8 @@ def _count(job: Job, batch: Batch, left: Sequence[Trial], devices: Sequence[str]
     plan, told = look_ahead(biggest)
     if not plan.device.startswith("cpu"):
         return 1
-    room = _available_mb()
-    fits = cores if room is None else int(0.8 * room / told.memory_mb)
+    room = available("cpu")
+    fits = cores if room is None else int(0.8 * room / 2**20 / told.memory_mb)
     return max(1, min(cores, len(left), fits))
 
 
@@ -212,15 +215,6 @@ def _devices(wanted: str | None) -> list[str]:
             f"--devices takes all, or numbers of GPUs such as 0,1; {there} CUDA GPU(s) are here, not {wanted!r}."
         )
     return numbers
-
-
-def _available_mb() -> float | None:
-    """Return the memory that is free, in MiB, where the system tells."""
-    try:
-        with Path("/proc/meminfo").open() as file:
-            return next(int(line.split()[1]) / 1024 for line in file if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        return None
 
 
 def _conclude(job: Job, batch: Batch, trials: Sequence[Trial], records: Mapping[str, Record], seconds: float) -> None:

@@ -21,6 +21,7 @@ from restore.cli.progress import Progress
 from restore.errors import OutputError, UsageError
 from restore.fitting import Checkpoint
 from restore.fitting.forecast import forecast
+from restore.fitting.tiles import make_layout
 from restore.images import (
     Picture,
     atomic_write_bytes,
@@ -260,10 +261,16 @@ def announce_fit(problem: Problem, plan: Plan, verbose: bool = False) -> None:
     cost = forecast(problem, plan)
     height, width = problem.size
     number = "" if plan.networks == 1 else f"{plan.networks} of "
+    steps = f"up to {plan.iterations} steps"
+    if plan.tile_side:
+        layout = make_layout(problem.size, plan.tile_side, plan.tile_overlap)
+        rows, columns = layout.tile_size
+        later = plan.tile_iterations or plan.iterations
+        steps = f"{len(layout.tiles)} tiles of {columns}x{rows}, {steps} for the first and {later} for others,"
     typer.echo(
         f"{width}x{height}, {problem.channels} channel(s), sigma {problem.sigma:.1f}: {number}{plan.prior} "
         f"({cost.parameters:,} parameters), {plan.objective}, on {plan.device} in {plan.precision}, "
-        f"about {cost.memory_mb / 1024:.1f} GiB, up to {plan.iterations} steps in about {_minutes(cost.seconds)}",
+        f"about {cost.memory_mb / 1024:.1f} GiB, {steps} in about {_minutes(cost.seconds)}",
         err=True,
     )
     if verbose:

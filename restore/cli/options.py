@@ -96,6 +96,14 @@ TimeBudget: TypeAlias = Annotated[
     str | None,
     typer.Option("--time-budget", help="End after this long: 60s, 5m, 1h.", rich_help_panel=FIT),
 ]
+MaxMemory: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--max-memory",
+        help="Above this (4GiB, 900MiB) a picture is fitted on tiles; default: 80 % of what is free.",
+        rich_help_panel=FIT,
+    ),
+]
 Seed: TypeAlias = Annotated[int, typer.Option("--seed", min=0, help="Of all random draws.", rich_help_panel=FIT)]
 Device: TypeAlias = Annotated[
     str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=FIT)
@@ -180,6 +188,7 @@ class Shared:
     iterations: Iterations = None
     networks: Networks = None
     time_budget: TimeBudget = None
+    max_memory: MaxMemory = None
     seed: Seed = 0
     device: Device = "auto"
     threads: Threads = None

@@ -32,7 +32,7 @@ class Progress:
         self._next_line = SECONDS_BETWEEN_LINES
         self._variance = 0.0
         self._steps = 0
-        self._state = ""
+        self._state = self._tile = ""
 
     def start(self, problem: Problem, plan: Plan, done: int = 0) -> None:
         """Begin to show the progress of a fit, `done` steps of which were done before."""
@@ -47,6 +47,15 @@ class Progress:
                 file=sys.stderr,
                 dynamic_ncols=True,
             )
+
+    def begin_tile(self, number: int, count: int, plan: Plan) -> None:
+        """Begin to show the progress of one of the tiles of a big picture."""
+        self._tile = f" tile {number}/{count}"
+        self._steps = plan.iterations
+        self._next_line = SECONDS_BETWEEN_LINES
+        if self._bar is not None:
+            self._bar.reset(total=plan.iterations)
+            self._bar.set_description_str(self._name + self._tile)
 
     def __call__(self, step: Step) -> None:
         """Show the step."""
@@ -63,8 +72,8 @@ class Progress:
             self._next_line = step.seconds + SECONDS_BETWEEN_LINES
             left = step.seconds / step.iteration * (self._steps - step.iteration)
             print(
-                f"{self._name}: step {step.iteration}/{self._steps}, loss {step.loss:.5f} {self._state}, "
-                f"at most {left:.0f} s left",
+                f"{self._name}:{self._tile} step {step.iteration}/{self._steps}, loss {step.loss:.5f} {self._state}, "
+                f"at most {left:.0f} s left{' of it' if self._tile else ''}",
                 file=sys.stderr,
                 flush=True,
             )

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import torch
 
 from restore.errors import InputError, OutputError, RestoreError, UsageError
-from restore.fitting.state_file import read_state, write_state
+from restore.fitting.state_file import read_state, read_value, write_state
 from restore.fitting.trace import Step
 from restore.problems.problem import Problem
 from restore.settings import Plan
@@ -116,17 +116,28 @@ class Checkpoint:
         Raises KeyboardInterrupt after Ctrl-C, when the file is written.
         """
         if self._pressed or step.seconds >= self._due:
-            self._due = step.seconds + self.every
-            states = {name: part.state() for name, part in parts.items()}
-            told = {"iteration": step.iteration, "seconds": step.seconds, "parts": states}
-            try:
-                write_state(self.path, {"fingerprint": self._fingerprint, **told})
-            except (OutputError, MemoryError) as error:
-                if not self._told:
-                    warnings.append(f"no checkpoint could be kept: {str(error) or 'not enough memory.'}")
-                self._told = True
+            self.keep(step.iteration, step.seconds, parts, warnings)
         if self._pressed:
             raise KeyboardInterrupt
+
+    def keep(self, iteration: int, seconds: float, parts: Mapping[str, Remembers], warnings: list[str]) -> None:
+        """Write the states of all parts; a disk that is full adds to the `warnings`, and ends nothing."""
+        self._due = seconds + self.every
+        states = {name: part.state() for name, part in parts.items()}
+        told = {"iteration": iteration, "seconds": seconds, "parts": states}
+        try:
+            write_state(self.path, {"fingerprint": self._fingerprint, **told})
+        except (OutputError, MemoryError) as error:
+            if not self._told:
+                warnings.append(f"no checkpoint could be kept: {str(error) or 'not enough memory.'}")
+            self._told = True
+
+    def kept_plan(self) -> Mapping[str, Any] | None:
+        """Return what the file says of the fit that it keeps, or None where there is none that can be read."""
+        try:
+            return dict(read_value(self.path, "fingerprint"))
+        except (InputError, TypeError, ValueError):
+            return None
 
     def remove(self) -> None:
         """Delete the file: the fit has ended, and its result is safe."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import dataclass
 
@@ -10,13 +11,15 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from restore.fitting.network import bare_prior, with_refinement
+from restore.fitting.objectives import PREPARED
+from restore.fitting.tiles import Layout, make_layout
 from restore.priors import RecurrentGenerator
 from restore.problems.padding import Padding
 from restore.problems.problem import Problem
 from restore.refinement import BLOCK, Refined, RefinedFeatures
 from restore.settings import Plan
 
-__all__ = ["Forecast", "forecast"]
+__all__ = ["Forecast", "forecast", "fullest"]
 
 GIGAFLOPS = {"bfloat16": 120.0, "float32": 60.0}
 """Rough speed of one CPU core with 512-bit vectors at these networks; others differ by a factor of two or so."""
@@ -24,8 +27,14 @@ GIGAFLOPS = {"bfloat16": 120.0, "float32": 60.0}
 GPU_GIGAFLOPS = {"bfloat16": 60_000.0, "float32": 15_000.0}
 """Rough speed of a data-centre GPU at these networks."""
 
-STARTED_BYTES = 600 * 2**20
+STARTED_BYTES = 700 * 2**20
 """What Python and PyTorch take before a fit."""
+
+PICTURES = 6
+"""Copies of a whole picture, in float32, that a process holds while it fits one of its tiles."""
+
+FILL_BYTES = 1800
+"""What the biharmonic interpolation of an unknown pixel takes, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +42,7 @@ class Forecast:
     """Cost of a fit: multiply-adds count as two operations.
 
     Attributes:
-        flops: floating-point operations of a step, forward and backward.
+        flops: floating-point operations of a step, forward and backward; on tiles, of one of them.
         memory_mb: about what the process will take, in MiB.
         seconds: about what all steps take.
         parameters: number of the network's parameters.
@@ -46,7 +55,31 @@ class Forecast:
 
 
 def forecast(problem: Problem, plan: Plan) -> Forecast:
-    """Return what the `plan` will cost on this `problem`, from the shapes alone."""
+    """Return what the `plan` will cost on this `problem`, from the shapes alone; on tiles, if the plan says so."""
+    if plan.tile_side == 0:
+        return _forecast(problem, plan)
+    layout = make_layout(problem.size, plan.tile_side, plan.tile_overlap)
+    tile = fullest(problem, layout)
+    cost = _forecast(tile, dataclasses.replace(plan, tile_side=0))
+    count = len(layout.tiles)  # the first has a second turn where each begins with what the one before has learned
+    steps = plan.iterations + (count * plan.tile_iterations or (count - 1) * plan.iterations)
+    on_cpu = torch.device(plan.device).type == "cpu"  # the picture stays there; a tile alone goes to another device
+    whole = 4 * PICTURES * problem.channels * problem.size[0] * problem.size[1] if on_cpu else 0
+    return dataclasses.replace(
+        cost, memory_mb=cost.memory_mb + whole / 2**20, seconds=cost.seconds / plan.iterations * steps
+    )
+
+
+def fullest(problem: Problem, layout: Layout) -> Problem:
+    """Return the tile that takes most memory: the one with most unknown pixels, of those that are not all hole."""
+    best = layout.tiles[0]
+    if problem.kind == "inpaint":
+        counts = {tile: int(tile.cut(problem.known).sum()) for tile in layout.tiles}
+        best = min((tile for tile in layout.tiles if counts[tile]), key=lambda tile: counts[tile])
+    return problem.part(best.cut(problem.measurement), best.cut(problem.known))
+
+
+def _forecast(problem: Problem, plan: Plan) -> Forecast:
     generates = plan.refine == "generator"  # cells draw their weights where they are made, and do not run on "meta"
     with torch.device("cpu" if generates else "meta"), torch.random.fork_rng(devices=[]):
         prior = bare_prior(problem, plan)
@@ -80,9 +113,18 @@ def forecast(problem: Problem, plan: Plan) -> Forecast:
         rate = GIGAFLOPS[plan.precision] * threads
     else:
         rate = GPU_GIGAFLOPS[plan.precision]
+    fills, peak = _preparation(problem, plan)
     image = 4 * problem.channels * problem.size[0] * problem.size[1]
-    memory = STARTED_BYTES + 1.5 * kept + 20 * image + 40 * parameters
+    memory = STARTED_BYTES + fills + max(peak, 1.5 * kept) + 20 * image + 40 * parameters
     return Forecast(flops, memory / 2**20, plan.iterations * flops / (1e9 * rate), parameters)
+
+
+def _preparation(problem: Problem, plan: Plan) -> tuple[int, int]:
+    """Return the bytes of the maskings that an inpainting fit prepares, and those that making them takes."""
+    if problem.kind != "inpaint" or plan.objective != "blindspot":
+        return 0, 0
+    pixels, known = problem.known.numel(), int(problem.known.sum())
+    return 4 * PREPARED * (problem.channels + 2) * pixels, int(FILL_BYTES * (pixels - known * (1 - plan.hidden)))
 
 
 def _recurrence(network: nn.Module, size: tuple[int, int]) -> tuple[int, int]:

@@ -34,7 +34,9 @@ class Fitted:
         precision: `float32` or `bfloat16`: what the last step ran in.
         set_back: the losses of the steps that were set back, and of the one at which the fit gave up.
         warnings: what went wrong on the way, in sentences.
-        trace: the record.
+        trace: the record; of a fit on tiles, theirs one after the other.
+        tiles: how many there were; 1 for a whole fit.
+        tiles_fitted: how many of them were done when the fit ended.
     """
 
     image: Tensor
@@ -51,6 +53,8 @@ class Fitted:
     set_back: tuple[float, ...]
     warnings: tuple[str, ...]
     trace: Trace
+    tiles: int = 1
+    tiles_fitted: int = 1
 
 
 class Judge:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from typing import Any
 
 from restore.fitting.checkpoint import Checkpoint, parts_of
 from restore.fitting.judge import Fitted, Judge
@@ -16,7 +17,11 @@ __all__ = ["fit"]
 
 
 def fit(
-    problem: Problem, plan: Plan, observers: Sequence[Observer] = (), checkpoint: Checkpoint | None = None
+    problem: Problem,
+    plan: Plan,
+    observers: Sequence[Observer] = (),
+    checkpoint: Checkpoint | None = None,
+    start: Mapping[str, Any] | None = None,
 ) -> Fitted:
     """Fit an untrained network to the measurement of `problem` as `plan` says, and return the best image.
 
@@ -26,10 +31,11 @@ def fit(
     Args:
         observers: called after every step.
         checkpoint: where the fit goes on from, and is kept now and then and at Ctrl-C.
+        start: what `Training.learned` gave of a fit of another picture, to begin with instead of drawn weights.
 
     Raises FitError when no image came of it, UsageError for a plan whose parts do not go together.
     """
-    training = Training(problem, plan)
+    training = Training(problem, plan, start)
     judge = Judge(training, observers)
     for observer in observers:
         if hasattr(observer, "attach"):

@@ -38,9 +38,9 @@ Observe = Callable[[int], Sequence[Observer]]
 def stack_key(problem: Problem, plan: Plan) -> object | None:
     """Return what pictures of one stack have in common; None for a fit that must be alone.
 
-    A recurrence has weights and states that are not stacked.
+    A recurrence has weights and states that are not stacked, and tiles come one after the other.
     """
-    if plan.cell != "none":
+    if plan.cell != "none" or plan.tile_side:
         return None
     common = dataclasses.replace(plan, seed=0)
     return repr(common), tuple(problem.measurement.shape), problem.kind

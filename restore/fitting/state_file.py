@@ -12,7 +12,7 @@ from torch import Tensor
 from restore.errors import InputError
 from restore.images.atomic import atomic_write_bytes
 
-__all__ = ["read_state", "write_state"]
+__all__ = ["read_state", "read_value", "write_state"]
 
 KEY = "restore"
 
@@ -47,6 +47,21 @@ def read_state(path: str | Path) -> Any:
         raise InputError(
             f"{str(path)!r} is no checkpoint that can be read ({error}): name another file, or delete it to start anew."
         ) from error
+
+
+def read_value(path: str | Path, key: str) -> Any:
+    """Return what a file has under a `key`, which holds no tensor, without reading the rest; None if it has none.
+
+    Raises InputError as `read_state`.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            told = json.loads(file.metadata()[KEY])
+        return next((_unpacked(value, None) for name, value in told["items"] if name == key), None)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{str(path)!r} is no checkpoint that can be read ({error}).") from error
 
 
 def _packed(value: Any, tensors: dict[str, Tensor]) -> Any:

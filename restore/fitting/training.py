@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import statistics
 import time
@@ -25,6 +26,10 @@ __all__ = ["Training"]
 class Training(Subject):
     """Untrained networks in training on one measurement: one, or several whose images are averaged.
 
+    Args:
+        problem, plan: of the fit.
+        start: what `learned` gave of another fit with such a network, to begin with; None begins with drawn weights.
+
     Attributes:
         networks: all of them.
         prior: the first.
@@ -34,11 +39,15 @@ class Training(Subject):
         gave_up: whether the fit diverged for good.
     """
 
-    def __init__(self, problem: Problem, plan: Plan) -> None:
+    def __init__(self, problem: Problem, plan: Plan, start: Mapping[str, Any] | None = None) -> None:
         priors = build_priors(problem, plan)
         self.prior, self.networks = priors[0], nn.ModuleList(priors)
         super().__init__(problem, plan, self.prior)
         self._optimizer = make_optimizer(self.networks, plan)
+        if start is not None:  # before the rescue takes note of them
+            self.networks.load_state_dict(start["networks"])
+            groups = self._optimizer.state_dict()["param_groups"]  # the rates are the plan's
+            self._optimizer.load_state_dict({"state": start["optimizer"], "param_groups": groups})
         self._recurs = plan.cell != "none"
         self._rescue = Rescue(self.networks, self._optimizer, plan.rewind_rate, self.scored_pixels)
         self.precision = plan.precision
@@ -75,6 +84,11 @@ class Training(Subject):
             project_(self.networks)
         rate = self._optimizer.param_groups[0]["lr"]
         return self.advance(iteration, mean_image(images), loss, misfit, rate, self.seconds)
+
+    def learned(self) -> dict[str, Any]:
+        """Return a copy of the weights and of what the optimiser knows of their gradients."""
+        known = self._optimizer.state_dict()["state"]
+        return copy.deepcopy({"networks": self.networks.state_dict(), "optimizer": known})
 
     def state(self) -> dict[str, Any]:
         """Return all that the next steps depend on."""

@@ -10,6 +10,9 @@ from restore.metrics.checks import as_double, check_same_shape
 
 __all__ = ["mse", "psnr"]
 
+_STRIP = 2**20
+"""Pixels of images that are compared at once."""
+
 
 def mse(estimate: Tensor, reference: Tensor, *, where: Tensor | None = None) -> Tensor:
     """Return the mean squared error of each image, ||estimate - reference||^2 / N, in double precision.
@@ -27,6 +30,8 @@ def mse(estimate: Tensor, reference: Tensor, *, where: Tensor | None = None) -> 
     0.25
     """
     check_same_shape(estimate, reference)
+    if where is None and estimate[..., 0, :, :].numel() > _STRIP:
+        return _mse_in_strips(estimate, reference)
     squares = (as_double(estimate) - as_double(reference)).square()
     if where is None:
         return squares.mean(dim=(-3, -2, -1))
@@ -36,6 +41,15 @@ def mse(estimate: Tensor, reference: Tensor, *, where: Tensor | None = None) -> 
     if not bool(where.any()):
         raise InputError("the mask selects no pixel, so there is no error to average.")
     return squares[..., where].mean(dim=(-2, -1))
+
+
+def _mse_in_strips(estimate: Tensor, reference: Tensor) -> Tensor:
+    """Return the mean squared error of each image without a copy of a big one in double precision."""
+    rows = max(1, _STRIP // estimate.shape[-1])
+    total = as_double(estimate.new_zeros(estimate.shape[:-3]))
+    for one, other in zip(torch.split(estimate, rows, dim=-2), torch.split(reference, rows, dim=-2), strict=True):
+        total += (as_double(one) - as_double(other)).square().sum(dim=(-3, -2, -1))
+    return total / (estimate.shape[-3] * estimate.shape[-2] * estimate.shape[-1])
 
 
 def psnr(estimate: Tensor, reference: Tensor, *, data_range: float = 1.0, where: Tensor | None = None) -> Tensor:

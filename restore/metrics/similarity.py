@@ -15,6 +15,9 @@ SSIM_VARIANT = "Wang et al. 2004: Gaussian 11x11, sigma 1.5, K1 0.01, K2 0.03, p
 
 _WINDOW, _SIGMA, _K1, _K2 = 11, 1.5, 0.01, 0.03
 
+_STRIP = 2**18
+"""Positions that are looked at together: of a big picture all at once would take gibibytes."""
+
 
 def ssim(estimate: Tensor, reference: Tensor, data_range: float = 1.0) -> Tensor:
     """Return the mean structural similarity of each image: 1 if equal, NaN for images smaller than the 11x11 window.
@@ -38,10 +41,22 @@ def ssim(estimate: Tensor, reference: Tensor, data_range: float = 1.0) -> Tensor
     1.0
     """
     check_same_shape(estimate, reference)
-    x, y = as_double(estimate), as_double(reference)
-    leading, (height, width) = x.shape[:-3], x.shape[-2:]
+    leading, (height, width) = estimate.shape[:-3], estimate.shape[-2:]
+    total = as_double(estimate.new_zeros(leading))
     if min(height, width) < _WINDOW:
-        return x.new_full(leading, torch.nan)
+        return total.new_full(leading, torch.nan)
+    rows, step = height - _WINDOW + 1, max(1, _STRIP // width)
+    for top in range(0, rows, step):
+        strip = slice(top, min(top + step, rows) + _WINDOW - 1)
+        index = _similarity(as_double(estimate[..., strip, :]), as_double(reference[..., strip, :]), data_range)
+        if step >= rows:
+            return index.mean(dim=(-3, -2, -1))
+        total += index.sum(dim=(-3, -2, -1))
+    return total / (estimate.shape[-3] * rows * (width - _WINDOW + 1))
+
+
+def _similarity(x: Tensor, y: Tensor, data_range: float) -> Tensor:
+    """Return the index at each position of the window."""
     mean_x, mean_y = _blur(x), _blur(y)
     variance_x = _blur(x * x) - mean_x.square()
     variance_y = _blur(y * y) - mean_y.square()
@@ -49,7 +64,7 @@ def ssim(estimate: Tensor, reference: Tensor, data_range: float = 1.0) -> Tensor
     c1, c2 = (_K1 * data_range) ** 2, (_K2 * data_range) ** 2
     luminance = (2 * mean_x * mean_y + c1) / (mean_x.square() + mean_y.square() + c1)
     structure = (2 * covariance + c2) / (variance_x + variance_y + c2)
-    return (luminance * structure).mean(dim=(-3, -2, -1))
+    return luminance * structure
 
 
 def _blur(image: Tensor) -> Tensor:

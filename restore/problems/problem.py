@@ -44,6 +44,11 @@ class Problem:
         """Height and width (H, W)."""
         return self.measurement.shape[2], self.measurement.shape[3]
 
+    def part(self, measurement: Tensor, known: Tensor) -> Problem:
+        """Return the problem of the same kind and noise that a part of the picture is, or a part with more known."""
+        operator = Mask(known) if self.kind == "inpaint" else self.operator
+        return Problem(self.kind, measurement, operator, known, self.sigma)
+
     def composite(self, image: Tensor) -> Tensor:
         """Return `image` (1, C, H, W) with the known pixels of an inpainting problem pasted over it."""
         if self.kind != "inpaint":

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from restore.errors import FitError, InputError, OutputError
-from restore.fitting import Fitted, Observer, fit, fit_stack
+from restore.fitting import Fitted, Observer, fit_stack
 from restore.fitting.stack import stack_key
 from restore.images import Picture, read_pages
 from restore.restoration import Restoration
@@ -57,6 +57,7 @@ def restore_file(
     threads: int | None = None,
     every: float = 60.0,
     look: Looking | None = None,
+    share: float = 1.0,
 ) -> Record | None:
     """Restore the picture of a trial into the folder that holds the store at `folder`; return the record.
 
@@ -69,6 +70,7 @@ def restore_file(
         threads: of the CPU, for this fit; None leaves them as they are.
         every: seconds between two checkpoints of the fit.
         look: gives what looks on; for work in this process.
+        share: of the free memory, where several processes work side by side.
 
     Raises OutputError where the results cannot be written, KeyboardInterrupt for Ctrl-C.
     """
@@ -79,7 +81,7 @@ def restore_file(
     if claim is None:
         return None
     with claim:
-        return _recorded(store, trial, lambda: _restore(store, trial, overwrite, every, look))
+        return _recorded(store, trial, lambda: _restore(store, trial, overwrite, every, look, share))
 
 
 def restore_files(
@@ -161,7 +163,9 @@ def _reason(error: Exception) -> str:
     return str(error).strip() or type(error).__name__
 
 
-def _restore(store: Store, trial: Trial, overwrite: bool, every: float, look: Looking | None) -> dict[str, Any]:
+def _restore(
+    store: Store, trial: Trial, overwrite: bool, every: float, look: Looking | None, share: float
+) -> dict[str, Any]:
     pages, references = _read(trial)
     folder = store.folder / "checkpoints"
     folder.mkdir(exist_ok=True)
@@ -169,7 +173,7 @@ def _restore(store: Store, trial: Trial, overwrite: bool, every: float, look: Lo
     results: list[Restoration] = []
     for page, reference, checkpoint in zip(pages, references, checkpoints, strict=True):
         observers, announce = ((), None) if look is None else look(page)
-        watch = Watch(reference, observers, announce, checkpoint=checkpoint)
+        watch = Watch(reference, observers, announce, checkpoint=checkpoint, memory_share=share)
         results.append(restore_page(page, request_of(trial), watch))
         if results[-1].interrupted:
             raise KeyboardInterrupt
@@ -217,7 +221,7 @@ def _fit_together(sessions: Mapping[str, Session]) -> dict[str, Fitted | Excepti
 def _stack(sessions: Mapping[str, Session]) -> dict[str, Fitted]:
     every = list(sessions.values())
     if len(every) == 1:
-        fitted = [fit(every[0].problem, every[0].plan, every[0].observers())]
+        fitted = [every[0].fit()]
     else:
         problems, plans = [each.problem for each in every], [each.plan for each in every]
         fitted = fit_stack(problems, plans, lambda place: every[place].observers())

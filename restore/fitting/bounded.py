@@ -1,0 +1,171 @@
+"""Whether a picture is fitted whole or on tiles, by the memory that this takes, and what is done when that runs out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import torch
+
+from restore.errors import FitError, UsageError
+from restore.fitting.checkpoint import Checkpoint
+from restore.fitting.forecast import forecast, fullest
+from restore.fitting.judge import Fitted
+from restore.fitting.loop import fit
+from restore.fitting.memory import granted, is_out_of_memory, release
+from restore.fitting.plan import make_plan
+from restore.fitting.tiled import fit_tiles, warm_steps
+from restore.fitting.tiles import make_layout
+from restore.fitting.trace import Observer
+from restore.problems.problem import Problem
+from restore.settings import FitSettings, Plan
+
+__all__ = ["SIDES", "bounded_plan", "fit_bounded", "smaller_plan", "tile_plan"]
+
+SIDES = (1024, 896, 768, 640, 512, 384, 256, 192, 128)
+"""Sides that tiles may have at most. Few, so that a little more or less of free memory does not change the result."""
+
+OVERLAP = 64
+"""Pixels that neighbouring tiles share; of small tiles a quarter of their side."""
+
+SMALL = 2**18
+"""Pixels up to which a picture is not asked what it takes, unless a limit was given."""
+
+SMALLER = 0.71
+"""Factor on the side of tiles that did not fit into the memory: half of their pixels."""
+
+Observe = Callable[[Plan], Sequence[Observer]]
+"""Gives what looks on at the fit of a plan; called again for another attempt."""
+
+
+def bounded_plan(
+    problem: Problem, plan: Plan, settings: FitSettings, checkpoint: Checkpoint | None = None, share: float = 1.0
+) -> Plan:
+    """Return `plan`, or that of a fit on tiles where a whole one would take more memory than it may.
+
+    Where nothing was said about memory, a fit that a checkpoint keeps goes on as it was begun.
+
+    Args:
+        plan: of the whole fit.
+        settings: that it was made from.
+        share: of the free memory, where several processes share it.
+
+    Raises UsageError for a limit that is too low for the smallest tiles.
+    """
+    limit = settings.memory_limit
+    if limit is None:
+        kept = None if checkpoint is None else checkpoint.kept_plan()
+        if kept is not None:
+            side = kept.get("tile_side")
+            return tile_plan(problem, plan, settings, side) if side in SIDES and _splits(problem, side) else plan
+        if problem.size[0] * problem.size[1] <= SMALL:
+            return plan
+    most = granted(plan.device, share) if limit is None else limit
+    if most is None or forecast(problem, plan).memory_mb * 2**20 <= most:
+        return plan
+    tried = [tile_plan(problem, plan, settings, side) for side in SIDES if _splits(problem, side)]
+    for tiles in tried:
+        needed = _needed(problem, tiles, settings)
+        if needed <= most:
+            return tiles
+    if limit is None:  # what is free may be more by the time it is needed
+        return tried[-1] if tried else plan
+    least = _needed(problem, tried[-1], settings) if tried else forecast(problem, plan).memory_mb * 2**20
+    what = f"tiles of {SIDES[-1]}x{SIDES[-1]} pixels, the smallest, take" if tried else "this small picture takes"
+    raise UsageError(
+        f"max_memory (--max-memory) is {limit / 2**20:.0f} MiB, but {what} about {least / 2**20:.0f} MiB with all "
+        "that belongs to the picture: give more, or crop or shrink the picture."
+    )
+
+
+def tile_plan(problem: Problem, plan: Plan, settings: FitSettings, side: int) -> Plan:
+    """Return the plan of a fit on tiles of at most `side` x `side` pixels; `plan` is that of the whole picture.
+
+    A tile gets the steps of a picture of its size. One whose network is shown the picture learns how to look at
+    pictures, and hands that on: the next needs fewer steps. A code says nothing about another tile.
+    """
+    overlap = min(OVERLAP, side // 4)
+    part = fullest(problem, make_layout(problem.size, side, overlap))
+    steps = plan.iterations if settings.iterations is not None else make_plan(part, settings).iterations
+    warm = warm_steps(dataclasses.replace(plan, iterations=steps), settings)
+    return dataclasses.replace(plan, iterations=steps, tile_side=side, tile_overlap=overlap, tile_iterations=warm)
+
+
+def smaller_plan(problem: Problem, plan: Plan, settings: FitSettings) -> Plan | None:
+    """Return the plan of tiles with about half of the pixels of what `plan` fits at once; None for none that small."""
+    height, width = problem.size
+    side = SMALLER * (plan.tile_side or (height * width) ** 0.5)
+    for smaller in SIDES:
+        if smaller <= side and _splits(problem, smaller):
+            return tile_plan(problem, make_plan(problem, settings), settings, smaller)
+    return None
+
+
+def fit_bounded(
+    problem: Problem,
+    plan: Plan,
+    settings: FitSettings,
+    observe: Observe,
+    checkpoint: Checkpoint | None = None,
+    *,
+    name: str = "the picture",
+    may_split: bool = True,
+) -> Fitted:
+    """Fit as `plan` says, whole or on tiles; out of memory, once more on smaller tiles.
+
+    Args:
+        observe: gives what looks on.
+        name: of the picture.
+        may_split: whether a fit that was to be whole may be one on tiles.
+
+    Raises FitError where the memory does not suffice, or no image came of the fit.
+    """
+    fitted = _attempt(problem, plan, settings, observe, checkpoint)
+    if isinstance(fitted, Fitted):
+        return fitted
+    smaller = smaller_plan(problem, plan, settings) if may_split else None
+    release(plan.device)
+    if smaller is not None:
+        if checkpoint is not None:
+            checkpoint.remove()
+        again = _attempt(problem, smaller, settings, observe, checkpoint)
+        if isinstance(again, Fitted):
+            told = f"the memory of {plan.device} ran out: fitted once more, on tiles of {smaller.tile_side} pixels."
+            return dataclasses.replace(again, warnings=(told, *again.warnings))
+        fitted = again
+    height, width = problem.size
+    raise FitError(
+        f"not enough memory on {plan.device} to fit {name!r}, {width}x{height}"
+        f"{', even on smaller tiles' if smaller is not None else ''}: crop or shrink the picture, close other "
+        "programs, set a lower limit (--max-memory 2GiB), take a smaller network (--prior hourglass), or another "
+        f"--device ({fitted})."
+    )
+
+
+def _attempt(
+    problem: Problem, plan: Plan, settings: FitSettings, observe: Observe, checkpoint: Checkpoint | None
+) -> Fitted | str:
+    """Return what came of the fit, or in words that the memory ran out: an exception would hold what filled it."""
+    try:
+        if plan.tile_side:
+            return fit_tiles(problem, plan, settings, observe(plan), checkpoint)
+        return fit(problem, plan, observe(plan), checkpoint)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return type(error).__name__
+
+
+def _splits(problem: Problem, side: int) -> bool:
+    return max(problem.size) > side
+
+
+def _needed(problem: Problem, plan: Plan, settings: FitSettings) -> float:
+    """Return the bytes that a fit on tiles takes at most: tiles may differ in their networks, by their holes."""
+    part = fullest(problem, make_layout(problem.size, plan.tile_side, plan.tile_overlap))
+    of_tile = [forecast(part, dataclasses.replace(plan, tile_side=0)).memory_mb]
+    around = forecast(problem, plan).memory_mb - of_tile[0]
+    if problem.kind == "inpaint":
+        strokes = part.part(part.measurement, torch.ones_like(part.known))
+        of_tile += [forecast(each, make_plan(each, settings)).memory_mb for each in (part, strokes)]
+    return (around + max(of_tile)) * 2**20

@@ -1,0 +1,281 @@
+"""A big picture fitted tile by tile, in the memory of one tile: each a fit of its own that begins where the last ended.
+
+    y ~ sum_i w_i x_i,    sum_i w_i = 1
+
+x_i is the image of tile i, w_i its window (`restore.fitting.tiles`). A network that is shown the picture learns to
+restore pictures of this noise, so it begins with the weights of the tile before. What a network is fed as a code is
+the picture itself to it; there every tile begins anew. The tile that was fitted with drawn weights has learned least
+when its turn is over, so it has another one at the end.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from restore.fitting.checkpoint import Checkpoint
+from restore.fitting.judge import Fitted
+from restore.fitting.ledger import Ledger
+from restore.fitting.loop import fit
+from restore.fitting.memory import release
+from restore.fitting.plan import WIDE_RADIUS, make_plan
+from restore.fitting.tiles import make_layout, window
+from restore.fitting.trace import Observer, Step
+from restore.fitting.training import Training
+from restore.problems.holes import hole_radius
+from restore.problems.problem import Problem
+from restore.settings import FitSettings, Plan
+
+__all__ = ["fit_tiles", "warm_steps"]
+
+WARM = 0.33
+"""Steps of a tile that begins with the weights of the one before it, as a multiple of those from drawn weights."""
+
+FEWEST = 50
+"""Steps below which no such tile is cut."""
+
+SEED_STEP = 1_000_003
+"""Between the seeds of neighbouring tiles, so that they draw different pixels."""
+
+TRUSTED = 0.5
+"""Sum of the windows above which finished tiles stand for a measurement, in a hole that is wider than a tile's view."""
+
+
+def fit_tiles(
+    problem: Problem,
+    plan: Plan,
+    settings: FitSettings,
+    observers: Sequence[Observer] = (),
+    checkpoint: Checkpoint | None = None,
+) -> Fitted:
+    """Fit the tiles of `problem` one after the other, and return what `fit` gives, the image being theirs joined.
+
+    Tiles whose hole is a region come last, those that see most first, and take what is finished around them for
+    measured: a tile that lies wholly in a hole continues its neighbours. A tile without a hole, of an inpainting, is
+    not fitted. Ctrl-C and the time budget end all of it; where no tile was finished, the measurement stays.
+
+    Args:
+        plan: with `tile_side` and `tile_overlap`.
+        settings: that the plan was made from; a tile's own plan is made from them too.
+        observers: called after every step of every tile, whose steps count from 1. One that has a method `begin_tile`
+            is first told its number, the number of tiles, and its plan.
+        checkpoint: keeps the finished tiles.
+
+    Raises FitError as `fit`, KeyboardInterrupt when no tile was done before Ctrl-C.
+    """
+    return _Tiled(problem, plan, settings, observers, checkpoint).run()
+
+
+def warm_steps(plan: Plan, settings: FitSettings) -> int:
+    """Return the largest number of steps of a tile of this `plan` that begins with another's weights; 0 for none.
+
+    A number of steps that was asked for holds for every tile.
+    """
+    if plan.objective != "blindspot":
+        return 0
+    if settings.iterations is not None:
+        return plan.iterations
+    return min(plan.iterations, max(FEWEST, round(WARM * plan.iterations)))
+
+
+class _Learned:
+    """Takes what a fit has learned at its end; an observer."""
+
+    def __init__(self) -> None:
+        self._training: Training | None = None
+
+    def attach(self, training: Training) -> None:
+        """Remember whose."""
+        self._training = training
+
+    def __call__(self, step: Step) -> None:
+        """Do nothing."""
+
+    def taken(self) -> dict[str, Any]:
+        """Return it and let go of the network."""
+        training, self._training = self._training, None
+        return {} if training is None else training.learned()
+
+
+class _Tiled:
+    """The state of a fit on tiles."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        plan: Plan,
+        settings: FitSettings,
+        observers: Sequence[Observer],
+        checkpoint: Checkpoint | None,
+    ) -> None:
+        self.problem, self.plan, self.settings = problem, plan, settings
+        self.observers, self.checkpoint = observers, checkpoint
+        self.layout = make_layout(problem.size, plan.tile_side, plan.tile_overlap)
+        self.ledger = Ledger()
+        self.image = torch.zeros_like(problem.measurement)
+        radii = [hole_radius(~tile.cut(problem.known)[0, 0].numpy()) for tile in self.layout.tiles]
+        self.wide = [radius > WIDE_RADIUS for radius in radii]
+        self.cover = torch.zeros(problem.size if any(self.wide) else ())
+        self.done: list[int] = []
+        self.first: int | None = None  # the tile that began with drawn weights and shall have another turn
+        self.before = torch.zeros(())  # what that tile was
+        self.learned: dict[str, Any] = {}
+        self.taught = 0  # how many fits that comes from
+
+    def run(self) -> Fitted:
+        """Fit all tiles."""
+        release(self.plan.device)  # what reading the picture and judging its noise left
+        began, earlier = time.perf_counter(), 0.0
+        if self.checkpoint is not None:
+            _, warnings = self.checkpoint.begin(self.problem, self.plan, {"tiles": self})
+            self.ledger.warnings += warnings
+            earlier = self.checkpoint.earlier
+        try:
+            while (index := self._next()) is not None:
+                self._fit(index, earlier + time.perf_counter() - began)
+                if self.checkpoint is not None:
+                    seconds = earlier + time.perf_counter() - began
+                    self.checkpoint.keep(self.ledger.iterations, seconds, {"tiles": self}, self.ledger.warnings)
+        except KeyboardInterrupt:
+            if not self.done:
+                raise
+            self.ledger.reasons.append("interrupted")
+        finished = len(self.done)
+        for index, tile in enumerate(self.layout.tiles):
+            if index not in self.done:
+                self._join(index, tile.cut(self.problem.measurement))
+        if finished < len(self.layout.tiles):
+            self.ledger.warnings.append(
+                f"only {finished} of {len(self.layout.tiles)} tiles were restored; the others are as they were measured"
+                f"{', their holes black' if self.problem.kind == 'inpaint' else ''}."
+            )
+        return self.ledger.fitted(self.image, self.plan, len(self.layout.tiles), finished)
+
+    def state(self) -> dict[str, Any]:
+        """Return what was done so far."""
+        return {
+            "image": self.image,
+            "cover": self.cover,
+            "done": self.done,
+            "first": self.first,
+            "before": self.before,
+            "learned": self.learned,
+            "taught": self.taught,
+            "ledger": self.ledger.state(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state` returned."""
+        self.image, self.cover, self.done = state["image"], state["cover"], list(state["done"])
+        self.first, self.before, self.learned = state["first"], state["before"], dict(state["learned"])
+        self.taught = state["taught"]
+        self.ledger.restore(state["ledger"])
+
+    def _next(self) -> int | None:
+        """Return the tile whose turn it is: those without a wide hole in their order, then the one that sees most."""
+        left = self._left()
+        narrow = [index for index in left if not self.wide[index]]
+        if narrow:
+            return narrow[0]
+        if self.first is not None and self.taught > 1:
+            return self.first
+        return None if not left else max(left, key=lambda index: (int(self._seen(index)[1].sum()), -index))
+
+    def _left(self) -> list[int]:
+        return [index for index in range(len(self.layout.tiles)) if index not in self.done]
+
+    def _seen(self, index: int) -> tuple[Tensor, Tensor]:
+        """Return the measurement of a tile and where it is known; in a wide hole, what is finished counts as that."""
+        tile = self.layout.tiles[index]
+        measurement, known = tile.cut(self.problem.measurement), tile.cut(self.problem.known)
+        if self.wide[index]:
+            cover = tile.cut(self.cover)[None, None]
+            trusted = ~known & (cover > TRUSTED)
+            measurement = torch.where(trusted, tile.cut(self.image) / cover.clamp(min=TRUSTED), measurement)
+            known = known | trusted
+        return measurement.contiguous(), known.contiguous()
+
+    def _plan(self, part: Problem, index: int, seconds: float) -> Plan:
+        """Return the plan of a tile that begins when so many seconds have gone."""
+        plan = make_plan(part, self.settings)
+        warm = warm_steps(plan, self.settings) if self.learned else 0
+        budget = self.settings.time_budget
+        if budget is not None:
+            # In a tile whose weights are drawn, steps are as long but more of them are needed.
+            drawn = plan.objective == "blindspot" and not self.learned
+            rest = len(self._left()) - (index not in self.done) + (drawn or self.first not in (None, index))
+            own = 1 / WARM if drawn else 1.0
+            budget = max(0.0, budget - seconds) * own / (own + rest)
+        seed = (plan.seed + SEED_STEP * index) % 2**31
+        return dataclasses.replace(plan, iterations=warm or plan.iterations, seed=seed, time_budget=budget)
+
+    def _fit(self, index: int, seconds: float) -> None:
+        """Fit a tile and join it to the picture.
+
+        Raises KeyboardInterrupt when that was interrupted; what it was then is joined if it is of use.
+        """
+        measurement, known = self._seen(index)
+        if self.problem.kind == "inpaint" and bool(known.all()):
+            self._join(index, measurement)
+            return
+        part = self.problem.part(measurement, known)
+        plan = self._plan(part, index, seconds)
+        for observer in self.observers:
+            if hasattr(observer, "begin_tile"):
+                observer.begin_tile(
+                    index + 1 if index in self.done else len(self.done) + 1, len(self.layout.tiles), plan
+                )
+        learner = _Learned()
+        teaches = plan.objective == "blindspot"
+        drawn = teaches and not self.learned
+        fitted = fit(part, plan, [*self.observers, learner], start=self.learned if teaches and self.learned else None)
+        learned = learner.taken()
+        if teaches and fitted.stop_reason != "diverged":
+            self.learned, self.taught = learned, self.taught + 1
+        useful = _useful(part, fitted)
+        self.ledger.enter(fitted, useful, f"tile {index + 1}")
+        image = fitted.image.cpu() if useful else part.measurement
+        interrupted = fitted.stop_reason == "interrupted"
+        del fitted, learner, learned
+        release(plan.device)
+        if index in self.done:
+            self.first = None
+            if useful and not interrupted:
+                self._replace(index, image)
+        elif useful or not interrupted:
+            self._join(index, image)
+            if drawn:
+                self.first, self.before = index, image
+        if interrupted:
+            raise KeyboardInterrupt
+
+    def _replace(self, index: int, image: Tensor) -> None:
+        tile = self.layout.tiles[index]
+        tile.cut(self.image).addcmul_(image - self.before, window(self.layout, tile))
+        self.before = torch.zeros(())
+
+    def _join(self, index: int, image: Tensor) -> None:
+        tile = self.layout.tiles[index]
+        weight = window(self.layout, tile)
+        tile.cut(self.image).addcmul_(image, weight)
+        if self.cover.ndim:
+            tile.cut(self.cover).add_(weight)
+        self.done.append(index)
+
+
+def _useful(problem: Problem, fitted: Fitted) -> bool:
+    """Whether a fit that was cut short has come closer to the truth than the measurement is.
+
+    The mean squared error on held-out pixels is that of the image plus sigma^2, and that of the measurement sigma^2.
+    Without held-out pixels nothing is known; a budget of time was meant to be enough, Ctrl-C came unforeseen.
+    """
+    if fitted.stop_reason not in ("interrupted", "time") or problem.kind == "inpaint" or problem.sigma == 0:
+        return True
+    if fitted.held_out_error is None:
+        return fitted.stop_reason == "time"
+    return fitted.held_out_error < 2 * (problem.sigma / 255) ** 2

@@ -1,0 +1,100 @@
+"""What is granted, and when a picture is fitted on tiles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from restore.errors import UsageError
+from restore.fitting import bounded, make_plan, memory
+from restore.fitting.bounded import bounded_plan
+from restore.fitting.forecast import forecast
+from restore.problems.problem import Problem, denoising, inpainting
+from restore.settings import FitSettings, Plan
+
+CPU = {"device": "cpu", "precision": "float32"}
+
+
+def _planned(problem: Problem, settings: FitSettings) -> Plan:
+    return bounded_plan(problem, make_plan(problem, settings), settings)
+
+
+@pytest.fixture
+def large() -> Problem:
+    return denoising(torch.zeros(3, 1500, 2000), 25.0)
+
+
+def test_a_picture_that_fits_is_planned_as_ever(large: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded, "granted", lambda device, share: 2**40)
+    settings = FitSettings(**CPU)
+    assert _planned(large, settings) == make_plan(large, settings)
+    monkeypatch.setattr(bounded, "granted", lambda device, share: None)  # the system does not tell
+    assert _planned(large, settings) == make_plan(large, settings)
+
+
+@pytest.mark.parametrize("limit", ["1.2GiB", "2GiB", "3GiB", "4GiB"])
+def test_the_largest_tiles_that_stay_below_the_limit(large: Problem, limit: str) -> None:
+    settings = FitSettings(**CPU, max_memory=limit)
+    plan = _planned(large, settings)
+    assert settings.memory_limit is not None
+    assert forecast(large, plan).memory_mb * 2**20 <= settings.memory_limit
+    assert plan.tile_side in bounded.SIDES
+    larger = [side for side in bounded.SIDES if side > plan.tile_side]
+    for side in larger:
+        tried = bounded.tile_plan(large, make_plan(large, settings), settings, side)
+        assert forecast(large, tried).memory_mb * 2**20 > settings.memory_limit
+    whole = make_plan(large, settings)
+    assert plan.iterations > whole.iterations and 0 < plan.tile_iterations < plan.iterations
+
+
+def test_little_free_memory_takes_the_smallest_tiles_and_a_low_limit_is_refused(
+    large: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounded, "granted", lambda device, share: 1)
+    assert _planned(large, FitSettings(**CPU)).tile_side == bounded.SIDES[-1]
+    with pytest.raises(UsageError, match=r"--max-memory.* 500 MiB.*128x128"):
+        _planned(large, FitSettings(**CPU, max_memory="500MiB"))
+
+
+def test_prepared_fills_are_counted() -> None:
+    picture = torch.zeros(3, 1024, 2048)
+    hole = torch.rand(1024, 2048, generator=torch.Generator().manual_seed(0)) < 0.5
+    settings = FitSettings(**CPU, max_memory="3GiB")
+    holed, noisy = inpainting(picture, hole), denoising(picture, 25.0)
+    plan = _planned(holed, settings)
+    assert plan.tile_side > 0
+    same = bounded.tile_plan(noisy, make_plan(noisy, settings), settings, plan.tile_side)
+    assert forecast(holed, plan).memory_mb > forecast(noisy, same).memory_mb + 50
+
+
+def test_what_is_granted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(memory, "available", lambda device: 1000)
+    monkeypatch.setattr(memory, "resident", lambda: 50)
+    assert memory.granted("cpu") == 850
+    assert memory.granted("cpu", share=0.5) == 450
+    monkeypatch.setattr(memory, "available", lambda device: None)
+    assert memory.granted("cpu") is None
+
+
+def test_a_container_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
+    without = memory.available("cpu")
+    for name, text in (
+        ("memory.max", "5000\n"),
+        ("memory.current", "3000\n"),
+        ("memory.stat", "anon 7\ninactive_file 400\n"),
+    ):
+        (tmp_path / name).write_text(text)
+    assert memory.available("cpu") == 2400
+    (tmp_path / "memory.max").write_text("max\n")
+    assert without is None or abs(memory.available("cpu") - without) < 2**32
+
+
+def test_errors_of_memory_are_told_from_others() -> None:
+    assert memory.is_out_of_memory(MemoryError())
+    assert memory.is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory."))
+    assert memory.is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"))
+    assert not memory.is_out_of_memory(RuntimeError("shapes do not match"))
+    assert not memory.is_out_of_memory(ValueError("out of memory"))
