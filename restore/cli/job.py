@@ -18,6 +18,7 @@ from restore.cli.keeping import checked_checkpoints, seconds_before, tell_kept
 from restore.cli.options import Already, Shared
 from restore.cli.paging import report_path
 from restore.cli.progress import Progress
+from restore.cli.residual import check_residual, save_residual
 from restore.errors import OutputError, UsageError
 from restore.fitting import Checkpoint
 from restore.fitting.forecast import forecast
@@ -101,6 +102,8 @@ def run(job: Job) -> None:
     if is_batch(job.images):
         from restore.cli.batch import run_batch
 
+        if job.options.save_residual is not None:
+            raise UsageError("--save-residual names one file, so it takes one picture, not many: leave it out.")
         run_batch(job)
         return
     try:
@@ -136,6 +139,7 @@ def _run(job: Job, image: str) -> None:
     if not job.inpaints:
         for page in pages:
             check_finite(page)
+    check_residual(job.options.save_residual, pages, [] if target is None else [target], existing=job.existing)
     references = read_references(job.options.reference, len(pages))
     checkpoints = checked_checkpoints(
         job.options.checkpoint,
@@ -167,6 +171,8 @@ def _run(job: Job, image: str) -> None:
             pairs = [Pair(before.pixels, after.pixels) for before, after in zip(pages, pictures, strict=False)]
             page_of_run = run_page(report, joined_curves([result.curves() for result in results]), pairs)
             atomic_write_bytes(html, page_of_run.encode(), existing=job.existing)
+    if job.options.save_residual is not None:
+        save_residual(job.options.save_residual, pages, pictures, existing=job.existing)
     for checkpoint in checkpoints:
         if checkpoint is not None and not interrupted:
             checkpoint.remove()

@@ -150,6 +150,14 @@ Baseline: TypeAlias = Annotated[
         rich_help_panel=DIAGNOSTICS,
     ),
 ]
+SaveResidual: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--save-residual",
+        help="Also write what was taken away, as a picture; mid-grey is nothing.",
+        rich_help_panel=DIAGNOSTICS,
+    ),
+]
 Curves: TypeAlias = Annotated[
     bool,
     typer.Option(
@@ -208,6 +216,7 @@ class Shared:
     health: Health = False
     baseline: Baseline = None
     curves: Curves = False
+    save_residual: SaveResidual = None
     report: Report = None
     checkpoint: CheckpointFile = None
     checkpoint_every: CheckpointEvery = 60.0

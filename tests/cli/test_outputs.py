@@ -197,3 +197,20 @@ def test_a_bar_on_a_terminal(
     assert "\r" in said.stderr
     quiet = command("denoise", image, "--iterations", 2, "--device", "cpu", "-q", "--existing", "overwrite")
     assert quiet.stderr == ""
+
+
+def test_what_was_taken_away_can_be_looked_at(
+    save: Callable[..., Path], load: Callable[..., Array], command: Command, noisy: Array, tmp_path: Path
+) -> None:
+    image, residual = save("a.png", noisy), tmp_path / "r.png"
+    words = ("denoise", image, "--iterations", 20, "--device", "cpu", "-q")
+    outcome = command(*words, "--save-residual", residual)
+    assert outcome.status == 0, outcome.stderr
+    restored = load(tmp_path / "a.restored.png").astype(float)
+    expected = (127.5 + noisy - restored).clip(0, 255)
+    assert abs(load(residual) - expected).max() <= 1  # the restored picture was rounded, the residual's was not
+    assert "exists already" in command(*words, "-o", tmp_path / "b.png", "--save-residual", residual).complaint
+    same = tmp_path / "c.png"
+    assert "is the output itself" in command(*words, "-o", same, "--save-residual", same).complaint
+    many = command(*words, tmp_path, "-o", tmp_path / "all", "--save-residual", "x.png")
+    assert "takes one picture" in many.complaint
