@@ -47,8 +47,9 @@ def _mse_in_strips(estimate: Tensor, reference: Tensor) -> Tensor:
     """Return the mean squared error of each image without a copy of a big one in double precision."""
     rows = max(1, _STRIP // estimate.shape[-1])
     total = as_double(estimate.new_zeros(estimate.shape[:-3]))
-    for one, other in zip(torch.split(estimate, rows, dim=-2), torch.split(reference, rows, dim=-2), strict=True):
-        total += (as_double(one) - as_double(other)).square().sum(dim=(-3, -2, -1))
+    for top in range(0, estimate.shape[-2], rows):
+        one, other = (as_double(image[..., top : top + rows, :]) for image in (estimate, reference))
+        total += (one - other).square().sum(dim=(-3, -2, -1))
     return total / (estimate.shape[-3] * estimate.shape[-2] * estimate.shape[-1])
 
 
