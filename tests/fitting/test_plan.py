@@ -118,9 +118,16 @@ def test_a_tiny_picture_holds_nothing_out() -> None:
     for size in ((1, 1), (8, 8), (30, 30)):
         plan = _plan(_noise(*size))
         assert (plan.held_out, plan.stop) == (0.0, "none")
-    known = ~_block(120)  # a large picture of which little is known
-    assert int(known.sum()) < 2000
+    known = ~_block(124)  # a large picture of which little is known
+    assert int(known.sum()) < 1280
     assert _plan(_holed(~known), objective="blindspot").held_out == 0.0
+
+
+def test_small_pictures_hold_out_a_larger_share() -> None:
+    shares = {n: _plan(_noise(n, n)).held_out for n in (40, 64, 90, 128, 512)}
+    assert shares[40] == shares[64] == 0.05
+    assert shares[90] * 90 * 90 == pytest.approx(250)
+    assert shares[128] == shares[512] == 0.02
 
 
 def test_no_clock_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
