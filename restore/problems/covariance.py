@@ -112,7 +112,7 @@ def estimate_covariance(
 
     >>> white = np.random.default_rng(0).normal(0.5, 0.1, (1, 64, 66))
     >>> found = estimate_covariance((white[..., 1:] + white[..., :-1]) / 2)
-    >>> round(found.sigma, 2), round(found.lags[0, 0, 4, 5] / found.lags[0, 0, 4, 4], 1)
+    >>> round(found.sigma, 2), round(float(found.lags[0, 0, 4, 5] / found.lags[0, 0, 4, 4]), 1)
     (0.07, 0.5)
     """
     array = image.detach().cpu().numpy() if isinstance(image, torch.Tensor) else np.asarray(image)
