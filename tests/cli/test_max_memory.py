@@ -69,7 +69,7 @@ def test_inpaint_keeps_what_is_known(command: Call, save: Call, load: Call, clea
     hole = np.zeros(clean_large.shape[:2], bool)
     hole[100:, 150:] = np.random.default_rng(1).random((31, 53)) < 0.3
     image, mask = save("a.png", np.where(hole, 0, clean_large[..., 0]).astype(np.uint8)), save("m.png", hole)
-    told = command("inpaint", image, "--mask", mask, "--max-memory", "800MiB", *FEW, "--json", "-o", tmp_path / "w.png")
+    told = command("inpaint", image, "--mask", mask, "--max-memory", "2GiB", *FEW, "--json", "-o", tmp_path / "w.png")
     assert told.report["tiles"] is None  # it fits
     limit = command("inpaint", image, "--mask", mask, "--max-memory", "100MiB", *FEW).complaint
     enough = f"{int(limit.split('take about ')[1].split(' MiB')[0]) + 1}MiB"
