@@ -113,6 +113,11 @@ class Session:
                 f"{given.picture.name!r} takes more memory than it may, so it would be fitted on tiles, where health "
                 "and baseline (--health, --baseline) have no meaning: leave them out, or allow more with --max-memory."
             )
+        if watch.health and self.plan.accelerate != "none":
+            raise UsageError(
+                f"--health looks into the network as it runs, which accelerate {self.plan.accelerate!r} does not let "
+                "it: leave one of them out."
+            )
         if watch.baseline is not None:
             check_baseline(watch.baseline, self.plan)
         self._curve: ReferenceCurve | None = None

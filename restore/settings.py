@@ -42,6 +42,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "preset": ("fast", "balanced", "best", "paper", *(f"paper:{name}" for name in PAPER_PRESETS)),
     "stop": ("auto", "heldout", "variance", "discrepancy", "none"),
     "precision": ("auto", "float32", "bfloat16"),
+    "accelerate": ("none", "compile", "graphs"),
     "cell": ("none", *CELL_NAMES),
     "refine": ("features", "estimate", "generator"),
     "learning_rule": ("backpropagation", "rflo"),
@@ -85,6 +86,8 @@ class FitSettings:
         seed: of every random draw.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         precision: of the network's arithmetic.
+        accelerate: how the network is called: `none` (as it stands), `compile` (torch.compile, which takes some ten
+            seconds at first), or `graphs` (CUDA graphs).
         network: options of the prior's constructor, by name.
         cell: the recurrent cell that refines the restoration, or `none`.
         refine: what the cell refines: `features`, `estimate`, or `generator` (the prior is the recurrence itself);
@@ -113,6 +116,7 @@ class FitSettings:
     seed: int = 0
     device: str = "auto"
     precision: str = "auto"
+    accelerate: str = "none"
     network: Mapping[str, Any] = field(default_factory=dict)
     cell: str = "none"
     refine: str | None = None
@@ -175,7 +179,7 @@ class Plan:
         patience: steps without improvement after which a rule stops.
         rewind_rate: factor on the learning rate when a diverged fit is set back.
         rescue: whether a diverged fit is set back at all.
-        time_budget, seed, device, precision: as in `FitSettings`, with a real device and precision.
+        time_budget, seed, device, precision, accelerate: as in `FitSettings`, with a real device and precision.
         cell, refine, refine_steps, refine_channels, cell_options: as in `FitSettings`; without a cell, `refine` is
             `none` and there are no steps. The options include the learning rule of a cell that has a choice.
         tile_side: largest side of the tiles on which a big picture is fitted, one after the other; 0 for the whole
@@ -211,6 +215,7 @@ class Plan:
     seed: int
     device: str
     precision: str
+    accelerate: str
     cell: str
     refine: str
     refine_steps: int

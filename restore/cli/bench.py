@@ -136,6 +136,10 @@ def throughput(
     missing: Annotated[bool, typer.Option("--missing", help="Fill half the pixels instead of denoising.")] = False,
     preset: Annotated[str, typer.Option("--preset", help="Of the fits; dip takes the published one.")] = "balanced",
     precision: Annotated[str, typer.Option("--precision", help=f"{', '.join(CHOICES['precision'])}.")] = "auto",
+    accelerate: Annotated[
+        str, typer.Option("--accelerate", help=f"With commas: {', '.join(CHOICES['accelerate'])}.")
+    ] = "none",
+    deepinv: Annotated[bool, typer.Option("--deepinv", help="Beside deepinv's deep image prior.")] = False,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of each measurement.")] = 5,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Measurements of each, in turn.")] = 5,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
@@ -147,7 +151,8 @@ def throughput(
     import torch
 
     from restore.cli.allocator import keep_freed_memory
-    from restore.studies.throughput import measure_throughput
+    from restore.fitting.precision import resolve_device
+    from restore.studies.throughput import measure_deepinv, measure_throughput
 
     keep_freed_memory()
     if threads is not None:
@@ -157,11 +162,18 @@ def throughput(
     found = []
     for prior in priors or ("decoder", "dip", "hourglass"):
         own = "paper" if prior == "dip" else preset
-        settings = FitSettings(prior=prior, preset=own, device=device, precision=precision)
-        found += measure_throughput(settings, counts, size=size, steps=steps, rounds=rounds, missing=missing)
-    columns = ("prior", "stack", "ms a step and picture", "over lone fits", "pictures an hour")
+        for how in accelerate.split(","):
+            settings = FitSettings(prior=prior, preset=own, device=device, precision=precision, accelerate=how.strip())
+            found += measure_throughput(settings, counts, size=size, steps=steps, rounds=rounds, missing=missing)
+    if deepinv:
+        where = str(resolve_device(device))
+        found.append(measure_deepinv(size=size, device=where, steps=steps, rounds=rounds, missing=missing))
+    columns = ("prior", "accelerate", "stack", "ms a step and picture", "over lone fits", "pictures an hour")
     rows = [
-        (each.prior, str(each.stack), f"{each.milliseconds:.2f}", f"{each.ratio:.3f}", f"{each.pictures_an_hour:.0f}")
+        (
+            *(each.prior, each.accelerate, str(each.stack), f"{each.milliseconds:.2f}"),
+            *(f"{each.ratio:.3f}", f"{each.pictures_an_hour:.0f}"),
+        )
         for each in found
     ]
     lead = f"{size}x{size}, {'half the pixels missing' if missing else 'denoising'}, {rounds} rounds of {steps} steps"

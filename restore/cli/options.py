@@ -88,6 +88,9 @@ Stop: TypeAlias = Annotated[str, typer.Option("--stop", help=f"When to stop: {_n
 Iterations: TypeAlias = Annotated[
     int | None, typer.Option("--iterations", min=1, help="Number of steps, at most.", rich_help_panel=FIT)
 ]
+Accelerate: TypeAlias = Annotated[
+    str, typer.Option("--accelerate", help=f"{_names('accelerate')}.", rich_help_panel=ADVANCED)
+]
 Networks: TypeAlias = Annotated[
     int | None,
     typer.Option("--networks", min=1, help="Networks whose images are averaged.", rich_help_panel=FIT),
@@ -201,6 +204,7 @@ class Shared:
     device: Device = "auto"
     threads: Threads = None
     precision: Precision = "auto"
+    accelerate: Accelerate = "none"
     prior: Prior = None
     norm: Norm = None
     init: Init = None

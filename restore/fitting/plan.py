@@ -7,6 +7,7 @@ from typing import Any
 
 from restore.errors import UsageError
 from restore.fitting import paper
+from restore.fitting.acceleration import check_acceleration
 from restore.fitting.objectives import cannot_see_pictures
 from restore.fitting.precision import resolve_device, resolve_precision
 from restore.fitting.recurrence import choose_recurrence
@@ -130,6 +131,7 @@ def make_plan(problem: Problem, settings: FitSettings) -> Plan:
     Raises UsageError for settings that contradict each other, DeviceError for a device that is not there.
     """
     device = resolve_device(settings.device)
+    check_acceleration(settings.accelerate, device)
     prior, objective, values = _choose(problem, settings)
     values = {**DEFAULTS, **values}
     for name in ("norm", "init", "optimizer", "learning_rate", "iterations", "networks"):
@@ -149,6 +151,7 @@ def make_plan(problem: Problem, settings: FitSettings) -> Plan:
         seed=settings.seed,
         device=str(device),
         precision=resolve_precision(settings.precision, device),
+        accelerate=settings.accelerate,
         **values,
     )
     make_rule(plan, problem.sigma)  # refuses what the problem or the objective cannot stop by

@@ -57,7 +57,10 @@ def resolve_precision(name: str, device: torch.device) -> str:
 
 
 def arithmetic(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """Return the context in which the network runs: autocast to bfloat16, or nothing."""
+    """Return the context in which the network runs: autocast to bfloat16, or nothing.
+
+    On CUDA it keeps no copies of the weights from one call to the next, which a recorded graph would take for new.
+    """
     if precision == "bfloat16":
-        return torch.autocast(device.type, torch.bfloat16)
+        return torch.autocast(device.type, torch.bfloat16, cache_enabled=device.type != "cuda")
     return nullcontext()

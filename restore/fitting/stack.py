@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from restore.errors import UsageError
+from restore.fitting.acceleration import Calls
 from restore.fitting.judge import Fitted, Judge
 from restore.fitting.loop import fit
 from restore.fitting.network import build_priors, make_optimizer
-from restore.fitting.precision import arithmetic
 from restore.fitting.rescue import Trouble
 from restore.fitting.stacked import can_be_stacked, select_, stacked
 from restore.fitting.subject import Subject, mean_image
@@ -169,6 +169,7 @@ class _Group:
         self.members = members
         several = zip(*(member.priors for member in members), strict=True)
         self.networks = nn.ModuleList(stacked(priors) if len(priors) > 1 else priors[0] for priors in several)
+        self._calls: Calls | None = None
         self.good: list[int] = []
         self.images: list[Tensor] = []
         self.losses: list[float] = []
@@ -176,7 +177,7 @@ class _Group:
 
     def pass_through(self, plan: Plan) -> None:
         """Go through the networks and back, so that the weights have their gradients."""
-        passes = [self._pass(network, plan) for network in self.networks]
+        passes = [self._pass(number, plan) for number in range(len(self.networks))]
         self.images = [mean_image(images) for images in zip(*(one.images for one in passes), strict=True)]
         self.losses, self.misfits = (
             [statistics.fmean(values) for values in zip(*(getattr(one, name) for one in passes), strict=True)]
@@ -184,13 +185,14 @@ class _Group:
         )
         self.good = [at for at in range(len(self.members)) if all(at in one.good for one in passes)]
 
-    def _pass(self, network: nn.Module, plan: Plan) -> _Pass:
+    def _pass(self, number: int, plan: Plan) -> _Pass:
         draws = [member.subject.draw() for member in self.members]
         inputs = draws[0].inputs
         if len(draws) > 1:
             inputs = [torch.cat(parts).contiguous() for parts in zip(*(draw.inputs for draw in draws), strict=True)]
-        with arithmetic(plan.precision, torch.device(plan.device)):
-            output = network(*inputs)
+        if self._calls is None:
+            self._calls = Calls(list(self.networks), plan.accelerate, torch.device(plan.device))
+        output = self._calls(number, inputs, plan.precision)
         scored = [
             member.subject.score(output[at : at + 1], draw)
             for at, (member, draw) in enumerate(zip(self.members, draws, strict=True))
@@ -211,6 +213,7 @@ class _Group:
         if len(staying) == len(self.members):
             return
         self.members = [self.members[at] for at in staying]
+        self._calls = None  # other weights take the place of those that were compiled, or recorded
         if self.members:
             for network in self.networks:
                 select_(network, optimizer, staying)

@@ -12,8 +12,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from restore.cells import project_
+from restore.fitting.acceleration import Calls
 from restore.fitting.network import build_priors, make_optimizer
-from restore.fitting.precision import arithmetic
 from restore.fitting.rescue import Rescue
 from restore.fitting.subject import Subject, mean_image
 from restore.fitting.trace import Step
@@ -43,6 +43,7 @@ class Training(Subject):
         priors = build_priors(problem, plan)
         self.prior, self.networks = priors[0], nn.ModuleList(priors)
         super().__init__(problem, plan, self.prior)
+        self._calls = Calls(priors, plan.accelerate, self.device)
         self._optimizer = make_optimizer(self.networks, plan)
         if start is not None:  # before the rescue takes note of them
             self.networks.load_state_dict(start["networks"])
@@ -62,10 +63,10 @@ class Training(Subject):
         images: list[Tensor] = []
         losses: list[float] = []
         misfits: list[float] = []
-        for network in self.networks:  # one after the other, and back at once: their features never meet in memory
+        # One after the other, and back at once: their features never meet in memory.
+        for number in range(len(self.networks)):
             draw = self.draw()
-            with arithmetic(self.precision, self.device):
-                output = network(*draw.inputs)
+            output = self._calls(number, draw.inputs, self.precision)
             image, score = self.score(output, draw)
             loss = score.loss.item()
             if self.plan.rescue and (trouble := self._rescue.trouble(loss)):

@@ -149,7 +149,7 @@ def _run(fitted: Fitted, curve: ReferenceCurve | None) -> Run:
 
 
 def _left_alone(plan: Plan) -> Plan:
-    return dataclasses.replace(plan, rescue=False, stop="none", time_budget=None, networks=1)
+    return dataclasses.replace(plan, rescue=False, stop="none", time_budget=None, networks=1, accelerate="none")
 
 
 def _fair(plan: Plan) -> dict[str, Plan]:

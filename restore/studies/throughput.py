@@ -9,11 +9,14 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from restore.errors import UsageError
 from restore.fitting import fit, fit_stack, make_plan
+from restore.peers import PEERS, Task, missing_packages
+from restore.peers.deepinv_prior import ITERATIONS
 from restore.problems.problem import Problem, denoising, inpainting
 from restore.settings import FitSettings, Plan
 
-__all__ = ["Throughput", "measure_throughput"]
+__all__ = ["Throughput", "measure_deepinv", "measure_throughput"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,8 @@ class Throughput:
     """What a stack of one size is worth.
 
     Attributes:
-        prior: of the fits.
+        prior: of the fits, or `deepinv`.
+        accelerate: how the networks were called.
         stack: pictures in one pass; 1 is the lone fit.
         milliseconds: of a step, for each picture.
         ratio: time of the stack over that of as many lone fits, in the same rounds.
@@ -30,6 +34,7 @@ class Throughput:
     """
 
     prior: str
+    accelerate: str
     stack: int
     milliseconds: float
     ratio: float
@@ -64,8 +69,35 @@ def measure_throughput(
     for count, values in seconds.items():
         ratio = statistics.median(mine / other for mine, other in zip(values[1:], lone, strict=True))
         hourly = 3600 / (medians[count] * full.iterations)
-        found.append(Throughput(full.prior, count, 1e3 * medians[count], ratio, hourly, full.iterations))
+        found.append(
+            Throughput(full.prior, full.accelerate, count, 1e3 * medians[count], ratio, hourly, full.iterations)
+        )
     return found
+
+
+def measure_deepinv(*, size: int, device: str, steps: int = 5, rounds: int = 5, missing: bool = False) -> Throughput:
+    """Return the throughput of deepinv's deep image prior, one picture at a time, with its own number of steps.
+
+    A step's time is that of a run less that of one with a single step, so that building the network does not count.
+
+    Raises UsageError where deepinv is not installed.
+    """
+    peer = PEERS["deepinv"]
+    if missing_packages(peer):
+        raise UsageError("deepinv is not installed: pip install 'restore[peers]', or leave --deepinv out.")
+    problem = _problem(0, size, missing)
+    pixels = problem.measurement[0].movedim(0, -1).double().numpy()
+    hole = ~problem.known[0, 0].numpy() if missing else None
+    each: list[float] = []
+    for _ in range(rounds + 1):
+        marks = []
+        for iterations in (1, 1 + steps):
+            began = time.perf_counter()
+            peer.run(Task(pixels, hole=hole, device=device, iterations=iterations))  # its result is on the CPU
+            marks.append(time.perf_counter() - began)
+        each.append((marks[1] - marks[0]) / steps)
+    seconds = max(statistics.median(each[1:]), 1e-9)
+    return Throughput("deepinv", "none", 1, 1e3 * seconds, 1.0, 3600 / (seconds * ITERATIONS), ITERATIONS)
 
 
 def _problem(seed: int, size: int, missing: bool) -> Problem:

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from restore.errors import UsageError
-from restore.fitting import Fitted, Step, Training, fit
+from restore.errors import DeviceError, UsageError
+from restore.fitting import Fitted, Step, Training, fit, fit_stack
 from restore.fitting.observers import ReferenceCurve
 from restore.problems.problem import Problem, denoising
 from restore.settings import Plan
@@ -205,3 +205,34 @@ def test_images_are_the_average_of_the_outputs(
         d = min(decay, max(0.0, 1 - 3 / n))
         average = d * average + (1 - d) * album.steps[n].output
         torch.testing.assert_close(album.images[n], average, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_every_network_is_compiled_once(
+    alone: bool, denoise_problem: Problem, plan_for: PlanFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[torch.nn.Module] = []
+
+    def stand_in(network: torch.nn.Module) -> torch.nn.Module:
+        compiled.append(network)
+        return network
+
+    monkeypatch.setattr(torch, "compile", stand_in)
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    plans = [plan_for(denoise_problem, iterations=3, networks=2, accelerate=how) for how in ("none", "compile")]
+    if alone:
+        plain, accelerated = (fit(denoise_problem, plan).image for plan in plans)
+    else:
+        plain, accelerated = (fit_stack([denoise_problem] * 2, [plan] * 2)[1].image for plan in plans)
+    assert torch.equal(plain, accelerated)
+    assert len(compiled) == len({id(network) for network in compiled}) == 2
+
+
+def test_what_cannot_be_accelerated_is_refused(
+    denoise_problem: Problem, plan_for: PlanFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(DeviceError, match="CUDA graphs, and the device is cpu"):
+        plan_for(denoise_problem, accelerate="graphs")
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(UsageError, match="needs a C"):
+        plan_for(denoise_problem, accelerate="compile")

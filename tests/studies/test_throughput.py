@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
+from restore.errors import UsageError
 from restore.settings import FitSettings
-from restore.studies.throughput import measure_throughput
+from restore.studies.throughput import measure_deepinv, measure_throughput
 from restore.studies.workers_gain import median_ratios, workers_gain
 
 
@@ -48,3 +49,9 @@ def test_processes_are_compared_on_whole_batches() -> None:
     found = workers_gain(2, pictures=2, size=16, iterations=1, rounds=1)
     assert len(found) == 1 and min(found[0]) > 0
     assert median_ratios([(4.0, 3.0, 2.0), (8.0, 2.0, 4.0), (6.0, 6.0, 2.0)]) == (2.0, 1.5)
+
+
+def test_deepinv_is_named_when_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match="deepinv is not installed: pip install"):
+        measure_deepinv(size=32, device="cpu")
