@@ -70,13 +70,13 @@ class Speed:
 
 
 class Stepper:
-    """The fit of a colour picture of noise, which takes one step whenever it is called and returns its seconds."""
+    """The fit of one network to a colour picture of noise: takes a step whenever it is called, returns its seconds."""
 
     def __init__(self, settings: FitSettings, size: tuple[int, int]) -> None:
         picture = torch.rand(3, *size, generator=torch.Generator().manual_seed(settings.seed))
         problem = denoising(picture, 25.0)
         # Set back, a fit would end a step half way.
-        self.training = Training(problem, dataclasses.replace(make_plan(problem, settings), rescue=False))
+        self.training = Training(problem, dataclasses.replace(make_plan(problem, settings), rescue=False, networks=1))
         self._done = 0
 
     def __call__(self) -> float:

@@ -121,7 +121,7 @@ def test_steps_of_later_tiles_are_fewer_unless_a_number_was_asked_for() -> None:
 
 def test_what_was_learned_is_what_the_next_fit_begins_with() -> None:
     problem = _noisy(_scene())
-    plan = make_plan(problem, FitSettings(**SMALL, iterations=4))
+    plan = make_plan(problem, FitSettings(**SMALL, iterations=4, optimizer="adam"))
     teacher = Training(problem, plan)
     teacher.step(1)
     learned = teacher.learned()

@@ -102,12 +102,13 @@ def test_an_unnormalised_twin_has_one_setting_changed(noisy_scene: torch.Tensor)
     assert list(sides) == ["normalized", "bias", "none"]
     for name, side in sides.items():
         changed = {key for key, value in vars(side.plan).items() if value != getattr(plan, key)}
-        assert changed <= {"norm", "rescue", "stop", "time_budget"}
+        assert changed <= {"norm", "networks", "rescue", "stop", "time_budget"}
         assert (side.plan.norm, side.plan.rescue, side.plan.stop) == (
             "channel" if name == "normalized" else name,
             False,
             "none",
         )
+        assert side.plan.networks == 1
         assert side.fitted.iterations == 30
     keys = {"change", "iterations", "seconds", "psnr", "loss", "levels", "area", "baseline_area", "speedup"}
     assert keys | {"gradient_health"} <= set(report)

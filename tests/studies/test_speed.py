@@ -18,7 +18,7 @@ from restore.studies.speed import Stepper, measure_speed
 from restore.studies.step_cost import peak_bytes
 
 TINY = PeakSizes(channels=8, pixels=16, rows=32, numbers=1024)
-SMALL = FitSettings(device="cpu", precision="float32", network={"channels": (8, 8), "tail": 0})
+SMALL = FitSettings(optimizer="adam", device="cpu", precision="float32", network={"channels": (8, 8), "tail": 0})
 
 
 def test_operations_of_a_step_are_those_counted_by_hand() -> None:
