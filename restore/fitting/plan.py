@@ -12,7 +12,7 @@ from restore.fitting.objectives import cannot_see_pictures
 from restore.fitting.precision import resolve_device, resolve_precision
 from restore.fitting.recurrence import choose_recurrence
 from restore.fitting.stopping import make_rule
-from restore.problems.holes import hole_radius
+from restore.problems.holes import clear_share, hole_radius
 from restore.problems.problem import Problem
 from restore.settings import FitSettings, Plan
 
@@ -47,6 +47,9 @@ FEWEST_HELD_OUT = 64
 
 WIDE_RADIUS = 16.0
 """Holes that hold a larger disc are regions: nothing known looks like them, so there is nothing to learn them from."""
+
+STROKE_SHARE = 0.2
+"""Share of the known pixels without a hole nearby above which the hole is made of strokes."""
 
 BLINDSPOT: Mapping[str, Mapping[str, Any]] = {
     "denoise": {"loss": "squared", "hidden": 0.2, "residual": False, "average": 0.98, "beta2": 0.9},
@@ -200,8 +203,17 @@ def _blindspot(problem: Problem, settings: FitSettings) -> dict[str, Any]:
     """Return the values of a blind-spot fit; a recurrence learns by Adam unless told otherwise."""
     optimizer = settings.optimizer or ("muon" if settings.cell == "none" else "adam")
     schedule = SCHEDULES[problem.kind, "muon" if optimizer == "muon" else "adam"]
-    networks = NETWORKS[settings.preset] if optimizer == "muon" else 1
-    return {**BLINDSPOT[problem.kind], **schedule, "optimizer": optimizer, "networks": networks}
+    values = {**BLINDSPOT[problem.kind], **schedule, "optimizer": optimizer}
+    if optimizer == "muon":
+        values["networks"] = NETWORKS[settings.preset]
+        if _has_strokes(problem) and problem.sigma == 0:
+            values["stop"] = "none"  # single pixels are held out: they are at their best long before strokes are
+    return values
+
+
+def _has_strokes(problem: Problem) -> bool:
+    """Whether the hole keeps to some parts of the picture, as strokes and patches do and scattered pixels do not."""
+    return problem.kind == "inpaint" and clear_share(~problem.known[0, 0].cpu().numpy()) > STROKE_SHARE
 
 
 def _recorrupted(problem: Problem, settings: FitSettings) -> Mapping[str, Any]:

@@ -36,7 +36,7 @@ __all__ = ["fit_tiles", "warm_steps"]
 WARM = 0.33
 """Steps of a tile that begins with the weights of the one before it, as a multiple of those from drawn weights."""
 
-FEWEST = 50
+FEWEST = 40
 """Steps below which no such tile is cut."""
 
 SEED_STEP = 1_000_003

@@ -12,7 +12,7 @@ from scipy import ndimage
 from skimage.restoration import inpaint_biharmonic
 from torch import Tensor
 
-__all__ = ["biharmonic_fill", "hole_radius", "shifted_copies"]
+__all__ = ["biharmonic_fill", "clear_share", "hole_radius", "shifted_copies"]
 
 
 def hole_radius(hole: NDArray[np.bool_]) -> float:
@@ -26,6 +26,23 @@ def hole_radius(hole: NDArray[np.bool_]) -> float:
     if not hole.any():
         return 0.0
     return float(ndimage.distance_transform_edt(hole).max())
+
+
+def clear_share(hole: NDArray[np.bool_]) -> float:
+    """Return the share of the known pixels that have no pixel of the `hole` (H, W) within 5x5 around them.
+
+    Of a hole of scattered pixels there is one near: with a tenth of the pixels missing the share is 0.9^24 = 0.08.
+
+    >>> bar = np.zeros((30, 30), dtype=bool)
+    >>> bar[3:6] = True
+    >>> round(clear_share(bar), 2)
+    0.85
+    """
+    known = ~hole
+    if not known.any():
+        return 0.0
+    near = ndimage.maximum_filter(hole, size=5, mode="constant", cval=False)
+    return float((known & ~near).sum() / known.sum())
 
 
 def biharmonic_fill(picture: NDArray[np.float32], hole: NDArray[np.bool_]) -> NDArray[np.floating[Any]]:

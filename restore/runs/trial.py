@@ -148,6 +148,8 @@ class Trial:
     def columns(self) -> dict[str, Any]:
         """Return what names it in a table: id, variant, the varied settings, picture, damage and seed."""
         named = {"id": self.id, "variant": self.variant, **self.factors}
+        if self.peer is not None:  # one of many controls, of which each is told by its name
+            named["variant"] = self.variant
         return {**named, "picture": self.picture, "damage": self.damage, "seed": self.settings.seed}
 
 

@@ -54,6 +54,7 @@ def test_ours_and_others_in_one_table(command: Call, folder: Path, clean: Array)
         rows = list(csv.DictReader(file))
     assert len(rows) == 24
     assert {row["status"] for row in rows} == {"done"}
+    assert {row["variant"] for row in rows} == {"restore", "restore:norm=none", "nlm"}
     with Image.open(run / "pictures" / f"{rows[-1]['id']}.png") as kept:
         assert kept.size == (48, 40)
 

@@ -51,9 +51,9 @@ def test_denoising_hides_pixels_from_the_hourglass_and_stops_by_held_out_ones() 
 def test_missing_pixels_and_strokes_are_inpainted_blindspot() -> None:
     strokes = torch.zeros(96, 96, dtype=torch.bool)
     strokes[10:80:12, 8:90] = strokes[11:80:12, 8:90] = strokes[12:80:12, 8:90] = True
-    for hole in (_random_pixels(), strokes):
+    for hole, stop in ((_random_pixels(), "heldout"), (strokes, "none")):
         plan = _plan(_holed(hole))
-        assert (plan.prior, plan.objective, plan.stop) == ("hourglass", "blindspot", "heldout")
+        assert (plan.prior, plan.objective, plan.stop) == ("hourglass", "blindspot", stop)
 
 
 def test_a_wide_hole_takes_a_fixed_code_of_itself_but_not_against_the_users_word() -> None:
@@ -165,3 +165,14 @@ def test_device_and_precision_are_settled() -> None:
     assert plan.device == "cpu"
     assert plan.precision in ("float32", "bfloat16")
     assert not math.isnan(plan.learning_rate)
+
+
+def test_strokes_are_filled_to_the_end_and_single_pixels_are_not() -> None:
+    strokes = torch.zeros(128, 128, dtype=torch.bool)
+    strokes[20:24, 10:110] = True
+    single = torch.rand(128, 128, generator=torch.Generator().manual_seed(0)) < 0.1
+    assert _plan(_holed(strokes)).stop == "none"
+    assert _plan(_holed(single)).stop == "heldout"
+    noisy = inpainting(torch.full((1, 128, 128), 0.5), strokes, 25.0)  # noise can be learned by heart
+    assert _plan(noisy).stop == "heldout"
+    assert _plan(_holed(strokes), stop="heldout").stop == "heldout"
