@@ -14,6 +14,7 @@ import typer
 
 from restore.cli.ablation_output import write_results
 from restore.cli.allocator import keep_freed_memory
+from restore.cli.durations import duration
 from restore.cli.paging import check_folder_page, write_folder_page
 from restore.report.ablation import as_json, summary_text
 from restore.report.page import ablation_page
@@ -136,14 +137,14 @@ def _dry_run(job: AblationJob, trials: Sequence[Trial]) -> None:
     typer.echo(aligned(header, [_row(trial, cost, records) for trial, cost in zip(trials, costs, strict=True)]))
     memory = max(cost.memory_mb for cost in costs) / 1024
     typer.echo(
-        f"\n{len(trials)} trials, {len(left)} left to run: at most about {_duration(seconds)} on "
+        f"\n{len(trials)} trials, {len(left)} left to run: at most about {duration(seconds)} on "
         f"{torch.get_num_threads()} thread(s), {memory:.1f} GiB."
     )
 
 
 def _row(trial: Trial, cost: Cost, records: Mapping[str, Record]) -> list[str]:
     named = [trial.id, trial.variant, trial.picture, trial.damage, str(trial.settings.seed)]
-    return [*named, str(cost.iterations), _duration(cost.seconds), _status(records, trial)]
+    return [*named, str(cost.iterations), duration(cost.seconds), _status(records, trial)]
 
 
 def _status(records: Mapping[str, Record], trial: Trial) -> str:
@@ -175,15 +176,9 @@ class _Progress:
             quality = "" if record["psnr"] is None else f"{record['psnr']:.2f} dB, "
             steps = "" if record["iterations"] is None else f"{record['iterations']} steps, "
             said = f"{quality}{steps}{record['seconds']:.1f} s"
-        left = _duration(each * (self._total - self._done))
+        left = duration(each * (self._total - self._done))
         typer.echo(f"[{self._done}/{self._total}] {self._titles[record['id']]}: {said}; about {left} left", err=True)
 
     def waiting(self, number: int) -> None:
         if not self._quiet:
             typer.echo(f"waiting for {number} trial(s) that another process runs", err=True)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

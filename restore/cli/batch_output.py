@@ -13,6 +13,7 @@ from typing import Any
 import typer
 from tqdm import tqdm
 
+from restore.cli.durations import duration
 from restore.cli.progress import Progress
 from restore.errors import OutputError
 from restore.images import Picture
@@ -79,7 +80,7 @@ class BatchProgress:
             quality = "" if record["psnr"] is None else f"{record['psnr']:.2f} dB, "
             said = f"{quality}step {record['iteration_best']} of {record['iterations']}, {record['seconds']:.1f} s"
         left = each * (self._total - self._done)
-        about = f"{left:.0f} s" if left < 100 else f"{left / 60:.0f} min" if left < 6000 else f"{left / 3600:.1f} h"
+        about = duration(left)
         failed = f", {self._failed} failed" if self._failed else ""
         line = f"[{self._done}/{self._total}{failed}] {record['image']}: {said}; about {about} left"
         if self._bar is None:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 import typer
 
+from restore.cli.durations import duration
 from restore.cli.job import Job
 from restore.errors import RestoreError
 from restore.fitting.forecast import Forecast, forecast
@@ -82,7 +83,7 @@ def preview(batch: Batch, trials: Sequence[Trial], records: Mapping[str, Record]
                 seconds, memory = seconds + cost.seconds, max(memory, cost.memory_mb)
                 space += Path(entry.trial.source.image).stat().st_size
         reports.append(row)
-        about = "" if row["seconds"] is None else _duration(row["seconds"])
+        about = "" if row["seconds"] is None else duration(row["seconds"])
         rows.append([entry.name, entry.output, about, status])
     total = {"left": left, "seconds": seconds, "memory_mb": memory, "disk_mb": space / 2**20}
     if job.options.as_json:
@@ -90,13 +91,7 @@ def preview(batch: Batch, trials: Sequence[Trial], records: Mapping[str, Record]
         return
     typer.echo(aligned(("image", "output", "about", "status"), rows))
     typer.echo(
-        f"\n{len(rows)} picture(s), {left} to do: at most about {_duration(seconds)} in one process of "
+        f"\n{len(rows)} picture(s), {left} to do: at most about {duration(seconds)} in one process of "
         f"{torch.get_num_threads()} thread(s), {memory / 1024:.1f} GiB of memory each, about {space / 2**20:.1f} MiB "
         "of results."
     )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

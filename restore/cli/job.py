@@ -14,6 +14,7 @@ import typer
 
 from restore.cli.allocator import keep_freed_memory
 from restore.cli.diagnosis import print_diagnosis, print_losses
+from restore.cli.durations import duration
 from restore.cli.keeping import checked_checkpoints, seconds_before, tell_kept
 from restore.cli.options import Already, Shared
 from restore.cli.paging import report_path
@@ -276,7 +277,7 @@ def announce_fit(problem: Problem, plan: Plan, verbose: bool = False) -> None:
     typer.echo(
         f"{width}x{height}, {problem.channels} channel(s), sigma {problem.sigma:.1f}: {number}{plan.prior} "
         f"({cost.parameters:,} parameters), {plan.objective}, on {plan.device} in {plan.precision}, "
-        f"about {cost.memory_mb / 1024:.1f} GiB, {steps} in about {_minutes(cost.seconds)}",
+        f"about {cost.memory_mb / 1024:.1f} GiB, {steps} in about {duration(cost.seconds)}",
         err=True,
     )
     if verbose:
@@ -298,9 +299,5 @@ def _conclude(report: Mapping[str, Any], target: Path | None) -> None:
     elif report["psnr_estimate"] is not None:
         words.append(f"estimated PSNR {report['psnr_estimate']:.1f} +- {report['psnr_estimate_error']:.1f} dB")
     words.append(f"step {report['iteration_best']} of {report['iterations']} ({report['stop_reason']})")
-    words.append(_minutes(report["seconds"]))
+    words.append(duration(report["seconds"]))
     typer.echo(", ".join(words), err=True)
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
