@@ -15,11 +15,11 @@ import numpy as np
 import torch
 
 from restore.fitting import Fitted
+from restore.fitting.memory import peak_mb
 from restore.fitting.observers import ReferenceCurve
 from restore.fitting.tiles import make_layout
 from restore.health import HealthRecord, gradient_health
 from restore.images import Picture
-from restore.memory import peak_mb
 from restore.metrics import LpipsUnavailable, lpips_distance, psnr, ssim
 from restore.problems.examination import NoiseFindings
 from restore.problems.problem import Problem

@@ -1,4 +1,4 @@
-"""The memory that a device has free, and the errors by which it says that this did not suffice."""
+"""Memory: what a device has free, what a fit has taken, and the errors by which it says that it did not suffice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-__all__ = ["available", "granted", "is_out_of_memory", "release", "resident"]
+__all__ = ["available", "forget_peak", "granted", "is_out_of_memory", "peak_mb", "release", "resident"]
 
 SHARE = 0.8
 """Part of the free memory that a fit takes unasked: the rest of the machine wants to live too."""
@@ -72,6 +72,31 @@ def release(device: str) -> None:
             ctypes.CDLL("libc.so.6").malloc_trim(0)
     if torch.device(device).type == "cuda":
         torch.cuda.empty_cache()
+
+
+def peak_mb(device: str) -> float | None:
+    """Return the most memory of a fit so far in MiB: of the CUDA device, else of the process; None if unknown."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def forget_peak() -> None:
+    """Let the next `peak_mb` speak of what comes after this call, where the platform allows it (CUDA, and Linux).
+
+    What earlier work has freed is given back to the system first, since it would count.
+    """
+    used: bool = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    release("cuda" if used else "cpu")
+    for index in range(torch.cuda.device_count() if used else 0):
+        torch.cuda.reset_peak_memory_stats(index)
+    with contextlib.suppress(OSError):  # other systems have no such file
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def _free_in_machine() -> int | None:

@@ -13,8 +13,8 @@ import numpy as np
 from restore import api
 from restore.errors import InputError, OutputError
 from restore.fitting import Observer
+from restore.fitting.memory import forget_peak
 from restore.images import Picture, encode, read, read_mask
-from restore.memory import forget_peak
 from restore.problems.degrade import add_gaussian_noise, apply_mask, random_mask, scratch_mask, text_mask
 from restore.restoration import Restoration
 from restore.runs.claims import Holder

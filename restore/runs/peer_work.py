@@ -10,9 +10,9 @@ import numpy as np
 
 from restore.errors import FitError, UsageError, unknown_name
 from restore.figures import against_reference
+from restore.fitting.memory import peak_mb
 from restore.fitting.precision import resolve_device
 from restore.images import Picture, encode
-from restore.memory import peak_mb
 from restore.peers import PEERS, Peer, Task, missing_packages
 from restore.runs.trial import Source, Trial
 
