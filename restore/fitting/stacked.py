@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from restore.priors import Prior
+from restore.priors.convolution import Conv2d, conv2d
 from restore.priors.normalisation import BatchNorm, Bias, ChannelNorm
 
 __all__ = ["can_be_stacked", "select_", "stacked"]
@@ -51,7 +52,7 @@ class StackedConv(nn.Module):
             result = grouped.view(count, out, *grouped.shape[2:])
         else:
             single = (
-                F.conv2d(image[None], weight, None, self.stride, padding)
+                conv2d(image[None], weight, None, self.stride[0], padding[0])
                 for image, weight in zip(features, self.weight, strict=True)
             )
             result = torch.cat(list(single))
@@ -105,6 +106,7 @@ class StackedBias(nn.Module):
 
 STACKED: dict[type[nn.Module], Callable[..., nn.Module]] = {
     nn.Conv2d: StackedConv,
+    Conv2d: StackedConv,
     ChannelNorm: StackedNorm,
     BatchNorm: StackedNorm,
     Bias: StackedBias,

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from restore.errors import UsageError
 from restore.priors.base import Prior
+from restore.priors.convolution import Conv2d
 from restore.priors.normalisation import make_normalisation
 
 __all__ = ["DIP", "DIPOptions"]
@@ -131,9 +132,7 @@ class _Scale(nn.Module):
 def _unit(in_channels: int, out_channels: int, kernel: int, norm: str, pool: str | None = None) -> nn.Sequential:
     """Convolution, normalisation, LeakyReLU; with `pool`, at half the resolution."""
     stride = 2 if pool == "stride" else 1
-    layers: list[nn.Module] = [
-        nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, padding_mode="reflect")
-    ]
+    layers: list[nn.Module] = [Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, padding_mode="reflect")]
     if pool == "average":
         layers.append(nn.AvgPool2d(2))
     layers += [make_normalisation(norm, out_channels), nn.LeakyReLU(0.2, inplace=True)]

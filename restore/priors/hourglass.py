@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from restore.errors import UsageError
 from restore.priors.base import Prior
+from restore.priors.convolution import Conv2d
 from restore.priors.normalisation import make_normalisation
 
 __all__ = ["Hourglass", "HourglassOptions"]
@@ -95,7 +96,7 @@ class Hourglass(Prior):
 
 def _block(in_channels: int, out_channels: int, norm: str, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False),
+        Conv2d(in_channels, out_channels, 3, stride, 1, bias=False),
         make_normalisation(norm, out_channels),
         nn.LeakyReLU(0.1, inplace=True),
     )
