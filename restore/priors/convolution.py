@@ -49,7 +49,7 @@ def conv2d(features: Tensor, weight: Tensor, bias: Tensor | None, stride: int, p
         stride, padding: of both directions; the padding is of zeros.
     """
     if _is_slow(features, weight):
-        result: Tensor = _Convolution.apply(features, weight, bias, stride, padding)  # type: ignore[no-untyped-call]
+        result: Tensor = _Convolution.apply(features, weight, bias, stride, padding)
         return result
     return F.conv2d(features, weight, bias, stride, padding)
 
@@ -89,7 +89,7 @@ class _Convolution(torch.autograd.Function):
         return F.conv2d(features, weight, bias, stride, padding)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         features, weight = ctx.saved_tensors
         stride, padding = (ctx.stride,) * 2, (ctx.padding,) * 2
