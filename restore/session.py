@@ -18,6 +18,7 @@ from restore.figures import against_reference, diagnostics, figures
 from restore.fitting import Checkpoint, Fitted, Observer, make_plan
 from restore.fitting.bounded import bounded_plan, fit_bounded
 from restore.fitting.observers import ReferenceCurve
+from restore.fitting.shrinkage import kept_share
 from restore.health import HealthRecorder
 from restore.health.baseline import Side, check_baseline, compare_with_baseline
 from restore.images import Picture, from_pillow, mask_from_array, read, read_mask
@@ -56,6 +57,9 @@ Say: TypeAlias = Callable[[str], None]
 def silent(line: str) -> None:
     """Say nothing."""
 
+
+WORTH_SAYING = 0.25
+"""Share of the picture kept above which it is said."""
 
 POLARITY_HINT = (
     "the mask hides {share:.0%} of the picture; white is the hole: if white is what is known there, use mask_invert "
@@ -164,9 +168,14 @@ class Session:
         """Return the restoration and its figures."""
         given, problem, plan = self._given, self.problem, self.plan
         image = problem.composite(fitted.image.cpu())
-        kept = 0.0 if given.findings is None else given.findings.kept(fitted.held_out_error)
+        kept = kept_share(problem, fitted)
         if kept > 0:
             image = torch.lerp(image, problem.measurement.cpu(), kept)
+        warnings = [*given.warnings, *fitted.warnings]
+        if kept > WORTH_SAYING:
+            warnings.append(
+                f"{kept:.0%} of the picture is kept as it is: the network would lose more of it than noise."
+            )
         restored = given.picture.with_pixels(image[0].numpy())
         report = figures(
             given.command,
@@ -178,7 +187,7 @@ class Session:
             self._curve,
             sigma_estimated=given.sigma_estimated,
             seconds=time.perf_counter() - self._began,
-            warnings=(*given.warnings, *fitted.warnings),
+            warnings=tuple(warnings),
             findings=given.findings,
         )
         hole = None if problem.kind != "inpaint" else ~problem.known[0, 0].numpy()
@@ -222,7 +231,7 @@ def open_denoising(image: ImageLike, sigma: float | Literal["auto"], watch: Watc
     picture = _picture(image)
     check_finite(picture)
     level = sigma if sigma == "auto" else checked_sigma(sigma)
-    findings = examine(picture.pixels, level, FitSettings.from_mapping(settings).objective)
+    findings = examine(picture.pixels, level)
     warnings = [*picture.notes, *findings.warnings]
     problem = findings.problem(picture.pixels)
     return Session(_Given("denoise", picture, problem, sigma == "auto", warnings, findings), watch, settings, began)

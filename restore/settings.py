@@ -76,7 +76,7 @@ class FitSettings:
         optimizer: `adam`, `muon` or `sgd` (with momentum 0.9); None takes the preset's.
         learning_rate: initial step size; None takes the preset's.
         objective: `fit` (fixed code, data misfit), `blindspot` (scored on pixels hidden from it), `recorrupted` (shown
-            more of the noise, for noise correlated between pixels), or `auto`.
+            more of the noise, for noise whose strength or correlation could be estimated), or `auto`.
         preset: how much work: `fast`, `balanced`, `best`; or the published settings, `paper` or `paper:NAME`.
         stop: the rule that ends the fit, or `auto`.
         iterations: number of steps; None takes the preset's.

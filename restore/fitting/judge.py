@@ -37,6 +37,7 @@ class Fitted:
         trace: the record; of a fit on tiles, theirs one after the other.
         tiles: how many there were; 1 for a whole fit.
         tiles_fitted: how many of them were done when the fit ended.
+        held_out_covariance: of `image` and the noise of the held-out pixels; 0 where it has never seen them.
     """
 
     image: Tensor
@@ -55,6 +56,7 @@ class Fitted:
     trace: Trace
     tiles: int = 1
     tiles_fitted: int = 1
+    held_out_covariance: float = 0.0
 
 
 class Judge:
@@ -74,6 +76,7 @@ class Judge:
         self._watching: list[Observer] = [self._trace, *observers]
         self._best: Tensor | None = None
         self._best_iteration = self._done = 0
+        self._best_scores: tuple[float | None, float | None, float] = None, None, 0.0
 
     def see(self, step: Step) -> str | None:
         """Show a step to all, and return the reason to stop if there is one."""
@@ -83,6 +86,7 @@ class Judge:
         verdict = self._rule(step)
         if verdict.best:
             self._best, self._best_iteration = step.image.clone(), step.iteration
+            self._best_scores = self._scores(step.image)
         if verdict.stop:
             return verdict.stop
         budget = self._subject.plan.time_budget
@@ -107,8 +111,12 @@ class Judge:
             raise KeyboardInterrupt
         if last is None:
             raise FitError(f"the fit ended ({reason}) before its first step was done, so there is no image.")
-        best, iteration = (last, self._done) if self._best is None else (self._best, self._best_iteration)
-        error, deviation = self._subject.held_out_error(best)
+        best, iteration, scores = last, self._done, self._best_scores
+        if self._best is None:
+            scores = self._scores(last)
+        else:
+            best, iteration = self._best, self._best_iteration
+        error, deviation, covariance = scores
         return Fitted(
             image=best,
             last=last,
@@ -124,12 +132,22 @@ class Judge:
             set_back=tuple(set_back),
             warnings=tuple(warnings),
             trace=self._trace,
+            held_out_covariance=covariance,
         )
+
+    def _scores(self, image: Tensor) -> tuple[float | None, float | None, float]:
+        """Return the held-out error of the image of this step, its standard error, and the covariance."""
+        return *self._subject.held_out_error(image), self._subject.covariance
 
     def state(self) -> dict[str, Any]:
         """Return what was seen and kept so far, but for the observers'."""
         rule, trace = self._rule.state(), self._trace.state()
-        best = {"best": self._best, "best_iteration": self._best_iteration, "done": self._done}
+        best = {
+            "best": self._best,
+            "best_iteration": self._best_iteration,
+            "best_scores": list(self._best_scores),
+            "done": self._done,
+        }
         return {"rule": rule, "trace": trace, **best}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -138,3 +156,5 @@ class Judge:
         self._trace.restore(state["trace"])
         self._best = None if state["best"] is None else state["best"].to(self._subject.device)
         self._best_iteration, self._done = state["best_iteration"], state["done"]
+        error, deviation, covariance = state["best_scores"]
+        self._best_scores = error, deviation, covariance

@@ -42,6 +42,9 @@ MOST_HELD_OUT = 0.05
 ENOUGH_HELD_OUT = 250
 """Held-out pixels for which a small picture gives more than `HELD_OUT`."""
 
+ENOUGH_WHITE = 2500
+"""The same for `recorrupted`, whose error on them is also left to the chance of the draws."""
+
 FEWEST_HELD_OUT = 64
 """Held-out pixels below which their error says too little to stop by."""
 
@@ -60,10 +63,16 @@ SCHEDULES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     # Muon is where Adam comes to in less than half the steps; nothing is gained by more of them.
     ("denoise", "muon"): {"iterations": 230, "learning_rate": 0.03, "patience": 60},
     ("inpaint", "muon"): {"iterations": 700, "learning_rate": 0.02, "patience": 150},
+    # Weak noise takes all the steps, strong noise half of them.
+    ("white", "muon"): {"iterations": 230, "learning_rate": 0.03, "patience": 40},
+    ("white", "adam"): {"iterations": 400, "learning_rate": 3e-3, "patience": 80},
     ("denoise", "adam"): {"iterations": 500, "learning_rate": 3e-3, "patience": 100},
     ("inpaint", "adam"): {"iterations": 1600, "learning_rate": 3e-3, "patience": 300},
 }
-"""Of blind-spot fits, by the kind of problem and the optimiser; SGD has the steps of Adam."""
+"""Of blind-spot fits, by the kind of problem and the optimiser; `white` those of `recorrupted` under white noise.
+
+SGD has the steps of Adam.
+"""
 
 RECORRUPTED: Mapping[str, Any] = {
     # Every pixel is shown and scored, so none can be held out; what it would learn by heart, the new draws forbid.
@@ -74,6 +83,9 @@ RECORRUPTED: Mapping[str, Any] = {
     "beta2": 0.9,
     "stop": "none",
 }
+
+WHITE: Mapping[str, Any] = {"loss": "squared", "average": 0.98, "beta2": 0.9, "warmup": 60}
+"""Of `recorrupted` under white noise: its error can be told from held-out pixels, unlike that of correlated noise."""
 
 UNEVEN: Mapping[str, Any] = {**RECORRUPTED, "iterations": 400, "hidden": 0.2}
 """Where the covariance is a guess: pixels are hidden too, which costs some 0.4 dB where it is right."""
@@ -146,7 +158,8 @@ def make_plan(problem: Problem, settings: FitSettings) -> Plan:
         values["stop"] = settings.stop
     values["held_out"] = 0.0
     if values["stop"] == "heldout":
-        values |= _held_out(int(problem.known.sum()))
+        white = objective == "recorrupted" and problem.covariance is None
+        values |= _held_out(int(problem.known.sum()), ENOUGH_WHITE if white else ENOUGH_HELD_OUT)
     plan = Plan(
         prior=prior,
         objective=objective,
@@ -161,9 +174,9 @@ def make_plan(problem: Problem, settings: FitSettings) -> Plan:
     return plan
 
 
-def _held_out(known: int) -> dict[str, Any]:
+def _held_out(known: int, enough: int) -> dict[str, Any]:
     """Return what is held out of so many known pixels; where too little is left of it, nothing stops the fit."""
-    share = min(MOST_HELD_OUT, max(HELD_OUT, ENOUGH_HELD_OUT / known)) if known else 0.0
+    share = min(MOST_HELD_OUT, max(HELD_OUT, enough / known)) if known else 0.0
     return {"held_out": share} if known * share >= FEWEST_HELD_OUT else {"held_out": 0.0, "stop": "none"}
 
 
@@ -184,8 +197,8 @@ def _choose(problem: Problem, settings: FitSettings) -> tuple[str, str, dict[str
         prior = wanted or "hourglass"
         objective = settings.objective
         if objective == "auto":
-            correlated = problem.covariance is not None and settings.refine != "estimate"
-            objective = "fit" if prior in BLIND else "recorrupted" if correlated else "blindspot"
+            shown = "recorrupted" if _knows_noise(problem, prior, settings) else "blindspot"
+            objective = "fit" if prior in BLIND else shown
         elif objective != "fit" and prior in BLIND:
             raise cannot_see_pictures(prior, objective)
         if objective == "recorrupted":
@@ -199,15 +212,26 @@ def _choose(problem: Problem, settings: FitSettings) -> tuple[str, str, dict[str
     return prior, objective, {**values, "iterations": _steps(values["iterations"] * work, problem, optimizer)}
 
 
-def _blindspot(problem: Problem, settings: FitSettings) -> dict[str, Any]:
-    """Return the values of a blind-spot fit; a recurrence learns by Adam unless told otherwise."""
+def _knows_noise(problem: Problem, prior: str, settings: FitSettings) -> bool:
+    """Whether the noise is so well known that `recorrupted` is better than hiding pixels."""
+    if settings.refine == "estimate":
+        return False
+    plain = prior == "hourglass" and settings.cell == "none"
+    return problem.covariance is not None or (plain and problem.level is not None and problem.sigma > 0)
+
+
+def _scheduled(kind: str, settings: FitSettings) -> dict[str, Any]:
+    """Return the optimiser of a fit that shows the picture, and its schedule; a recurrence learns by Adam."""
     optimizer = settings.optimizer or ("muon" if settings.cell == "none" else "adam")
-    schedule = SCHEDULES[problem.kind, "muon" if optimizer == "muon" else "adam"]
-    values = {**BLINDSPOT[problem.kind], **schedule, "optimizer": optimizer}
-    if optimizer == "muon":
-        values["networks"] = NETWORKS[settings.preset]
-        if _has_strokes(problem) and problem.sigma == 0:
-            values["stop"] = "none"  # single pixels are held out: they are at their best long before strokes are
+    networks = {"networks": NETWORKS[settings.preset]} if optimizer == "muon" else {}
+    return {**SCHEDULES[kind, "muon" if optimizer == "muon" else "adam"], "optimizer": optimizer, **networks}
+
+
+def _blindspot(problem: Problem, settings: FitSettings) -> dict[str, Any]:
+    """Return the values of a blind-spot fit."""
+    values = {**BLINDSPOT[problem.kind], **_scheduled(problem.kind, settings)}
+    if values["optimizer"] == "muon" and problem.sigma == 0 and _has_strokes(problem):
+        values["stop"] = "none"  # single pixels are held out: they are at their best long before strokes are
     return values
 
 
@@ -218,15 +242,22 @@ def _has_strokes(problem: Problem) -> bool:
 
 def _recorrupted(problem: Problem, settings: FitSettings) -> Mapping[str, Any]:
     """Return the values of the objective `recorrupted`; raise UsageError where it cannot be."""
-    if problem.covariance is None:
+    if problem.covariance is None and (problem.level is None or problem.sigma == 0):
         raise UsageError(
-            "objective 'recorrupted' needs noise whose covariance could be estimated, which this picture does not "
-            "show: use --objective auto or blindspot."
+            "objective 'recorrupted' needs noise whose strength could be estimated, which this picture does not show: "
+            "use --objective auto or blindspot."
         )
     if settings.refine == "estimate":
         raise UsageError(
             "the design 'estimate' compares with the measurement itself, whose noise objective 'recorrupted' must not "
             "see: use --refine features, or --objective blindspot."
+        )
+    if problem.covariance is None:
+        return {**WHITE, **_scheduled("white", settings)}
+    if settings.stop == "heldout":
+        raise UsageError(
+            "stop 'heldout' does not hold for objective 'recorrupted' under correlated noise, which neighbours of "
+            "held-out pixels know: use --stop auto, none or variance."
         )
     return UNEVEN if problem.covariance.uneven else RECORRUPTED
 

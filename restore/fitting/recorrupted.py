@@ -1,4 +1,4 @@
-"""The objective for noise that is correlated between pixels: shown is more noise, asked for is other noise."""
+"""The objective for noise whose strength is known: shown is more noise, asked for is other noise."""
 
 from __future__ import annotations
 
@@ -19,6 +19,15 @@ __all__ = ["RECORRUPTION", "Recorrupted"]
 RECORRUPTION = 1.0
 """The weight tau of the noise added to what is shown; what is asked for has 1 / tau of it."""
 
+WHITE_RECORRUPTION = 0.7
+"""The same for white noise."""
+
+CLIPPED = 0.95
+"""Part of the noise's deviation that clipping must leave where the error is estimated."""
+
+FEWEST_JUDGED = 64
+"""Values without which clipped ones are taken too."""
+
 
 class Recorrupted:
     """`recorrupted`: the measurement with more of its own noise is shown, the measurement with less of it is asked for.
@@ -29,24 +38,32 @@ class Recorrupted:
     what is asked for tells the network nothing of the noise that it is shown, whatever neighbours know of each other.
     Source: Pang, Zheng, Quan and Ji, Recorrupted-to-Recorrupted, CVPR 2021, pages 2043 to 2052.
 
+    White noise of a known level has Sigma diagonal. Then the covariance of the image x(y) with the noise of y is the
+    mean of x(y + tau z) z / tau, as in Stein's estimate of the risk (doi:10.1214/aos/1176345632); on pixels held out of
+    the loss it says what their error is, mean |x - y|^2 - sigma^2 + 2 cov, without a reference.
+
     Some pixels may be hidden as well, and those alone be scored, as in `blindspot`: that keeps out what is left of the
     noise where the covariance is too small.
 
     Args:
-        problem: with the `covariance` of its noise.
+        problem: with the `covariance` or the `level` of its noise.
         plan, padding: of the fit.
         held_out: bool (1, 1, H, W), pixels that are never scored.
         generator: of the device of the measurement.
 
-    Raises UsageError for a problem without covariance.
+    Attributes:
+        variance: of the noise at each pixel, (1, C, H, W), where it is white; otherwise None.
+        judged: bool (1, C, H, W), the held-out values whose noise was hardly clipped, and so is Gaussian as z is.
+
+    Raises UsageError for a problem without either.
     """
 
     def __init__(
         self, problem: Problem, plan: Plan, padding: Padding, held_out: Tensor, generator: torch.Generator
     ) -> None:
-        if problem.covariance is None:
+        if problem.covariance is None and problem.level is None:
             raise UsageError(
-                "objective 'recorrupted' needs the covariance of the noise, and this picture shows none: "
+                "objective 'recorrupted' needs to know the noise, and this picture does not tell: "
                 "use --objective blindspot."
             )
         self._plan, self._padding, self._generator = plan, padding, generator
@@ -55,14 +72,25 @@ class Recorrupted:
         self._shown = fill_from_neighbours(measurement, problem.known.float())
         self._measurement = measurement
         self._scored = (problem.known & ~held_out).float()
-        root = torch.from_numpy(problem.covariance.root(problem.size))
-        self._root = root.to(measurement.device, torch.complex64)
+        self.variance: Tensor | None = None
+        self._tau = RECORRUPTION if problem.covariance is not None else WHITE_RECORRUPTION
+        self.judged = held_out.expand_as(measurement)
+        if problem.covariance is not None:
+            root = torch.from_numpy(problem.covariance.root(problem.size))
+            self._root = root.to(measurement.device, torch.complex64)
+        elif problem.level is not None:
+            pixels = self._shown[0].cpu().numpy()
+            self._level = torch.from_numpy(problem.level.at(pixels))[None].to(measurement.device)
+            self.variance = self._level.square()
+            whole = torch.from_numpy(problem.level.kept(pixels) > CLIPPED)[None].to(measurement.device)
+            if int((self.judged & whole).sum()) >= FEWEST_JUDGED:
+                self.judged = self.judged & whole
 
     def draw(self) -> Draw:
         """Return the measurement with more noise, and what is asked for."""
         noise = self.noise()
-        asked = self._measurement - noise / RECORRUPTION
-        shown = self._shown + RECORRUPTION * noise
+        asked = self._measurement - noise / self._tau
+        shown = self._shown + self._tau * noise
         if self._plan.hidden == 0:
             return Draw(self._padding.pad(shown), None, self._scored, target=asked)
         draw = torch.rand(self._scored.shape, generator=self._generator, device=shown.device)
@@ -71,9 +99,11 @@ class Recorrupted:
         return Draw(self._padding.pad(shown), None, scored, target=asked)
 
     def noise(self) -> Tensor:
-        """Return noise (1, C, H, W) of the covariance, on a torus."""
+        """Return noise (1, C, H, W) of the level, or of the covariance on a torus."""
         shape = self._measurement.shape
         white = torch.randn(shape, generator=self._generator, device=self._measurement.device)
+        if self.variance is not None:
+            return white * self._level
         spectrum = torch.einsum("hwij,jhw->ihw", self._root, torch.fft.fft2(white[0]))
         noise: Tensor = torch.fft.ifft2(spectrum).real[None]
         return noise
@@ -86,3 +116,15 @@ class Recorrupted:
         """Return the difference from what is asked for."""
         assert draw.target is not None
         return score_difference(image - draw.target, draw.scored, self._plan.loss)
+
+    def covariance(self, image: Tensor, draw: Draw, base: Tensor) -> Tensor:
+        """Return the covariance of the `image` with the noise of the judged values, estimated from this draw.
+
+        Args:
+            image: that the network made of the draw.
+            draw: of the objective.
+            base: (1, C, H, W), near the image and without knowledge of the draw: taken off, it leaves less to chance.
+        """
+        assert draw.target is not None
+        added = self._measurement - draw.target  # z / tau
+        return ((image.detach() - base) * added)[self.judged].mean()

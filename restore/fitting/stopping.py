@@ -180,9 +180,9 @@ def make_rule(plan: Plan, sigma: float) -> StoppingRule:
         raise UsageError("stop 'discrepancy' needs the noise: sigma is 0 here; give --sigma, or use --stop heldout.")
     if plan.stop == "discrepancy" and plan.objective == "blindspot":
         raise UsageError("stop 'discrepancy' needs --objective fit: hidden pixels are never fitted to their noise.")
-    if plan.stop in ("discrepancy", "heldout") and plan.objective == "recorrupted":
+    if plan.stop == "discrepancy" and plan.objective == "recorrupted":
         raise UsageError(
-            f"stop {plan.stop!r} does not hold for objective 'recorrupted', which shows every pixel: use --stop auto, "
+            "stop 'discrepancy' does not hold for objective 'recorrupted', which shows every pixel: use --stop auto, "
             "none or variance."
         )
     return RULES[plan.stop](plan, (sigma / 255) ** 2)

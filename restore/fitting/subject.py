@@ -11,6 +11,7 @@ from torch import Tensor
 
 from restore.fitting.averaging import OutputAverage
 from restore.fitting.objectives import Draw, Score, choose_held_out, make_objective
+from restore.fitting.recorrupted import Recorrupted
 from restore.fitting.trace import CHECK_EVERY, Step
 from restore.priors import Prior
 from restore.problems.padding import Padding
@@ -58,6 +59,14 @@ class Subject:
         self._generators = [generator, *(each for each in self._objective.generators if each is not generator)]
         self.scored_pixels = int(problem.known.sum()) * (plan.hidden or 1.0)
         self.average = OutputAverage(plan.average)
+        self._covariance = OutputAverage(plan.average)
+        self._covariances: list[Tensor] = []  # of the networks, since the last step was done
+        self._judged: Tensor | None = None  # where only some channels of the held-out pixels can be
+        self._clipped = 0.0
+        objective = self._objective
+        if isinstance(objective, Recorrupted) and objective.variance is not None and bool(objective.judged.any()):
+            self._judged = objective.judged
+            self._clipped = (self.problem.sigma / 255) ** 2 - objective.variance[self._judged].mean().item()
         self.output = self.problem.measurement
 
     def draw(self) -> Draw:
@@ -67,6 +76,9 @@ class Subject:
     def score(self, output: Tensor, draw: Draw) -> tuple[Tensor, Score]:
         """Return the image (1, C, H, W) that the network's `output` stands for, and its score."""
         image = self._objective.image(output.float(), draw)
+        if self._judged is not None and isinstance(self._objective, Recorrupted):
+            base = self.problem.measurement if self.average.image is None else self.average.image
+            self._covariances.append(self._objective.covariance(image, draw, base))
         return image, self._objective.score(image, draw)
 
     def advance(
@@ -75,6 +87,9 @@ class Subject:
         """Take the image of a step into the average, and return the state after it."""
         self.output = image.detach()
         average = self.average.update(self.output)
+        if self._covariances:
+            self._covariance.update(torch.stack(self._covariances).mean())
+            self.forget()
         check = iteration % CHECK_EVERY == 0 or iteration == self.plan.iterations
         return Step(
             iteration=iteration,
@@ -88,28 +103,43 @@ class Subject:
             check=check,
         )
 
+    def forget(self) -> None:
+        """Drop what a step that was not done has scored."""
+        self._covariances = []
+
+    @property
+    def covariance(self) -> float:
+        """Of the averaged image with the noise of the held-out pixels; 0 where it has never seen them."""
+        return 0.0 if self._covariance.image is None else self._covariance.image.item()
+
     def held_out_error(self, image: Tensor) -> tuple[float | None, float | None]:
-        """Return the mean squared error of `image` on the held-out pixels and its standard error; None without any."""
+        """Return the error of the averaged `image` on the held-out pixels and its standard error; None without any.
+
+        It is the mean squared difference from the measurement, made what it would be for an image that knows nothing
+        of the noise and for noise of sigma everywhere: the image's own error plus sigma^2.
+        """
         if not bool(self.held_out.any()):
             return None, None
-        errors = (image - self.problem.measurement).square().mean(1, keepdim=True)[self.held_out]
-        return errors.mean().item(), errors.std().item() / math.sqrt(errors.numel())
+        squares = (image - self.problem.measurement).square()
+        errors = squares.mean(1, keepdim=True)[self.held_out] if self._judged is None else squares[self._judged]
+        own = errors.mean().item() + 2 * self.covariance + self._clipped
+        return own, errors.std().item() / math.sqrt(errors.numel())
 
     def state(self) -> dict[str, Any]:
         """Return all that the next draws and averages depend on."""
         return {
             "average": self.average.state(),
+            "covariance": self._covariance.state(),
             "generators": [generator.get_state() for generator in self._generators],
             "output": self.output,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take back what `state` returned."""
-        average = {
-            name: value.to(self.device) if isinstance(value, Tensor) else value
-            for name, value in state["average"].items()
-        }
-        self.average.restore(average)
+        for name, average in (("average", self.average), ("covariance", self._covariance)):
+            average.restore(
+                {key: each.to(self.device) if isinstance(each, Tensor) else each for key, each in state[name].items()}
+            )
         for generator, bits in zip(self._generators, state["generators"], strict=True):
             generator.set_state(bits)
         self.output = state["output"].to(self.device)

@@ -125,6 +125,7 @@ class Training(Subject):
 
     def _set_back(self, iteration: int, trouble: str, loss: float) -> None:
         self.set_back.append(loss)
+        self.forget()
         if self._rescue.exhausted:
             self.gave_up = True
             self.warnings.append(f"at step {iteration} {trouble} once more: gave up and kept the best image so far.")

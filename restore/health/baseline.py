@@ -191,7 +191,7 @@ def _middle(problem: Problem) -> Problem:
     rows, columns = (slice(start, start + TUNING_SIZE) for start in starts)
     measurement = problem.measurement[0, :, rows, columns]
     if problem.kind != "inpaint":
-        return denoising(measurement, problem.sigma)
+        return denoising(measurement, problem.sigma, None, problem.covariance, problem.level)
     known = problem.known[0, 0, rows, columns]
     return inpainting(measurement, ~known, problem.sigma) if bool(known.any()) else problem
 

@@ -13,12 +13,18 @@ from restore.problems.compression import was_jpeg
 from restore.problems.covariance import NoiseCovariance, estimate_covariance
 from restore.problems.impulses import find_impulses
 from restore.problems.noise import NoiseCorrelation, estimate_sigma, noise_correlation
+from restore.problems.noise_level import NoiseLevel, estimate_level
 from restore.problems.problem import Problem, denoising, inpainting
 
 __all__ = ["CLEAN_SIGMA", "NoiseFindings", "examine"]
 
 CLEAN_SIGMA = 5.0
 """Noise, on the scale of 0 to 255, below which pixels beside impulses are kept as they are."""
+
+UNJUDGED = (
+    "the picture was compressed as JPEG and its noise cannot be judged, so it may have none: as much of the picture is "
+    "kept as the estimated sigma says; if you see noise, give its sigma (--sigma)."
+)
 
 KEPT = "nothing but impulses is taken out of this picture"
 
@@ -32,8 +38,8 @@ class NoiseFindings:
         impulses: bool (H, W), True where a pixel is black or white by accident; None without any.
         correlation: of neighbouring noise.
         covariance: of correlated noise, or None for noise that is fitted as if it were white.
+        level: of white noise, or None for noise that is correlated or whose strength is not known everywhere.
         warnings: what was found, in sentences.
-        doubtful: whether the picture was compressed and its noise cannot be judged, so that it may well have none.
     """
 
     sigma: float
@@ -41,22 +47,7 @@ class NoiseFindings:
     correlation: NoiseCorrelation
     covariance: NoiseCovariance | None
     warnings: tuple[str, ...]
-    doubtful: bool = False
-
-    def kept(self, error: float | None) -> float:
-        """Return the weight of the measurement in the result, given the mean squared `error` on held-out pixels.
-
-        Where nothing is in doubt it is 0. Otherwise sigma^2 is the error of the measurement, and e = error - sigma^2
-        that of the network's image; the best mean of two estimates with independent errors takes them by the inverse
-        of these, so that the measurement enters with e / (e + sigma^2).
-
-        >>> white = NoiseCorrelation(None, False)
-        >>> NoiseFindings(0.0, None, white, None, (), doubtful=True).kept(0.001)
-        1.0
-        """
-        if not self.doubtful or error is None or error <= 0:
-            return 0.0
-        return min(1.0, max(0.0, 1 - (self.sigma / 255) ** 2 / error))
+    level: NoiseLevel | None = None
 
     @property
     def share(self) -> float:
@@ -67,22 +58,19 @@ class NoiseFindings:
         """Return the problem for the `pixels` (C, H, W): where nothing is wrong but impulses, they are its hole."""
         measurement = torch.from_numpy(pixels.copy())
         if self.impulses is None:
-            return denoising(measurement, self.sigma, covariance=self.covariance)
+            return denoising(measurement, self.sigma, None, self.covariance, self.level)
         hole = torch.from_numpy(self.impulses)
         if self.sigma < CLEAN_SIGMA and self.covariance is None:
             return inpainting(measurement, hole, self.sigma)
-        return denoising(measurement, self.sigma, ~hole, self.covariance)
+        return denoising(measurement, self.sigma, ~hole, self.covariance, self.level)
 
 
-def examine(
-    pixels: NDArray[np.float32], sigma: float | Literal["auto"] = "auto", objective: str = "auto"
-) -> NoiseFindings:
+def examine(pixels: NDArray[np.float32], sigma: float | Literal["auto"] = "auto") -> NoiseFindings:
     """Return what is found in `pixels` (C, H, W), in [0, 1].
 
     Args:
         pixels: of the picture.
         sigma: of the noise on the scale of 0 to 255; `auto` estimates it.
-        objective: that was asked for; `recorrupted` has the covariance estimated of any noise.
     """
     warnings: list[str] = []
     struck = find_impulses(pixels)
@@ -102,21 +90,22 @@ def examine(
     compressed = was_jpeg(pixels)
     # JPEG halves the chroma, so that its noise is correlated however white that of the luminance is.
     correlated = correlation.correlated or (compressed and len(pixels) == 3 and correlation.coefficient is not None)
-    covariance = None
-    if correlated or objective == "recorrupted":
-        covariance = estimate_covariance(pixels, known)
+    if not correlated:
+        if sigma == "auto" and compressed and correlation.coefficient is None:
+            warnings.append(UNJUDGED)
+        white = estimate_level(pixels, level / 255, known)
+        if white is not None and not white.varies:
+            white = NoiseLevel((level / 255) ** 2)
+        elif white is not None:
+            level = round(255 * float(np.sqrt(np.square(white.at(pixels)).mean())), 3)
+            warnings.append("the noise grows with the light, as that of sensors does: its strength was estimated.")
+        return NoiseFindings(level, impulses, correlation, None, tuple(warnings), white)
+    covariance = estimate_covariance(pixels, known)
     if covariance is not None:
         covariance = covariance if sigma == "auto" or sigma == 0 else covariance.scaled(sigma / 255)
         level = round(255 * covariance.sigma, 3)
-    if correlated:
-        warnings.append(_of_correlation(correlation, covariance))
-    doubtful = sigma == "auto" and correlation.coefficient is None and compressed
-    if doubtful:
-        warnings.append(
-            "the picture was compressed as JPEG and its noise cannot be judged, so it may have none: as much of the "
-            "picture is kept as the estimated sigma says; if you see noise, give its sigma (--sigma)."
-        )
-    return NoiseFindings(level, impulses, correlation, covariance, tuple(warnings), doubtful)
+    warnings.append(_of_correlation(correlation, covariance))
+    return NoiseFindings(level, impulses, correlation, covariance, tuple(warnings))
 
 
 def _of_correlation(correlation: NoiseCorrelation, covariance: NoiseCovariance | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-__all__ = ["CORRELATION_THRESHOLD", "NoiseCorrelation", "estimate_sigma", "noise_correlation"]
+__all__ = ["CORRELATION_THRESHOLD", "NoiseCorrelation", "estimate_sigma", "noise_correlation", "retained_variance"]
 
 Floats = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]
@@ -159,7 +160,7 @@ def _sigma_of_patches(patches: Floats) -> float:
     freedom = channels * (pixels - 1)
     flat_limit = (1 - 2 / (9 * freedom) + _FLAT_QUANTILE * math.sqrt(2 / (9 * freedom))) ** 3  # Wilson and Hilferty
     for _ in range(8):
-        retained = _retained_variance(mean, sigma)
+        retained = retained_variance(mean, sigma)
         texture = (variance / retained).mean(axis=1)
         texture[retained.min(axis=1) < _LEAST_RETAINED_VARIANCE] = np.inf
         usable = int(np.isfinite(texture).sum())
@@ -185,15 +186,22 @@ def _noise_eigenvalue(ascending: Floats) -> float:
     return float(ascending[0])
 
 
-def _retained_variance(observed_mean: Floats, sigma: float) -> Floats:
-    """Return Var[clip(z, 0, 1)] / sigma^2 for z ~ N(m, sigma^2), where m is such that E[clip(z, 0, 1)] was observed."""
-    m = np.linspace(-3 * sigma, 1 + 3 * sigma, 1025)
-    low, high = -m / sigma, (1 - m) / sigma
+def retained_variance(observed_mean: Floats, sigma: float | Callable[[Floats], Floats]) -> Floats:
+    """Return Var[clip(z, 0, 1)] / sigma^2 for z ~ N(m, sigma^2), where m is such that E[clip(z, 0, 1)] was observed.
+
+    Args:
+        observed_mean: any shape.
+        sigma: above 0 somewhere, or a function of m.
+    """
+    ends = sigma(np.array([0.0, 1.0])) if callable(sigma) else np.array([sigma, sigma])
+    m = np.linspace(-3 * ends[0], 1 + 3 * ends[1], 1025)
+    deviation = np.maximum(sigma(m), 1e-6) if callable(sigma) else np.full_like(m, sigma)
+    low, high = -m / deviation, (1 - m) / deviation
     density_low, density_high = (np.exp(-(t**2) / 2) / math.sqrt(2 * math.pi) for t in (low, high))
     inside, above = ndtr(high) - ndtr(low), ndtr(-high)
-    mean = m * inside + sigma * (density_low - density_high) + above
-    square = (m**2 + sigma**2) * inside + sigma * (m * density_low - (1 + m) * density_high) + above
-    retained = np.clip((square - mean**2) / sigma**2, 1e-3, None)
+    mean = m * inside + deviation * (density_low - density_high) + above
+    square = (m**2 + deviation**2) * inside + deviation * (m * density_low - (1 + m) * density_high) + above
+    retained = np.clip((square - mean**2) / deviation**2, 1e-3, None)
     interpolated: Floats = np.interp(observed_mean, mean, retained)
     return interpolated
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from restore.errors import InputError
 from restore.problems.covariance import NoiseCovariance
+from restore.problems.noise_level import NoiseLevel
 from restore.problems.operators import ForwardOperator, Identity, Mask
 
 __all__ = ["Problem", "denoising", "inpainting"]
@@ -25,6 +26,7 @@ class Problem:
         known: bool (1, 1, H, W), True where the measurement says something about the pixel.
         sigma: standard deviation of the Gaussian noise, on the scale of 0 to 255; 0 for none.
         covariance: of noise that is correlated between pixels; None for noise that is not, or is not known to be.
+        level: of noise that is white and whose strength is known everywhere; None for other noise.
     """
 
     kind: str
@@ -33,6 +35,7 @@ class Problem:
     known: Tensor
     sigma: float
     covariance: NoiseCovariance | None = None
+    level: NoiseLevel | None = None
 
     @property
     def channels(self) -> int:
@@ -47,7 +50,7 @@ class Problem:
     def part(self, measurement: Tensor, known: Tensor) -> Problem:
         """Return the problem of the same kind and noise that a part of the picture is, or a part with more known."""
         operator = Mask(known) if self.kind == "inpaint" else self.operator
-        return Problem(self.kind, measurement, operator, known, self.sigma)
+        return Problem(self.kind, measurement, operator, known, self.sigma, level=self.level)
 
     def composite(self, image: Tensor) -> Tensor:
         """Return `image` (1, C, H, W) with the known pixels of an inpainting problem pasted over it."""
@@ -59,16 +62,20 @@ class Problem:
         """Return the same problem with its tensors on `device`."""
         known = self.known.to(device)
         operator = Mask(known) if isinstance(self.operator, Mask) else self.operator
-        return Problem(self.kind, self.measurement.to(device), operator, known, self.sigma, self.covariance)
+        return Problem(self.kind, self.measurement.to(device), operator, known, self.sigma, self.covariance, self.level)
 
 
 def denoising(
-    measurement: Tensor, sigma: float, known: Tensor | None = None, covariance: NoiseCovariance | None = None
+    measurement: Tensor,
+    sigma: float,
+    known: Tensor | None = None,
+    covariance: NoiseCovariance | None = None,
+    level: NoiseLevel | None = None,
 ) -> Problem:
     """Return the problem of removing Gaussian noise of `sigma` (0 to 255 scale) from a `measurement` (C, H, W).
 
     Args:
-        measurement, sigma, covariance: as of the problem.
+        measurement, sigma, covariance, level: as of the problem.
         known: bool (H, W), False at impulses, whose values are dropped here; None where every pixel says something.
 
     Raises InputError for values that are not finite.
@@ -77,7 +84,7 @@ def denoising(
         known = torch.ones(measurement.shape[-2:], dtype=torch.bool)
     else:
         measurement = torch.where(known, measurement, torch.zeros(()))
-    return Problem("denoise", _checked(measurement), Identity(), known[None, None], sigma, covariance)
+    return Problem("denoise", _checked(measurement), Identity(), known[None, None], sigma, covariance, level)
 
 
 def inpainting(measurement: Tensor, hole: Tensor, sigma: float = 0.0) -> Problem:

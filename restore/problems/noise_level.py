@@ -1,0 +1,141 @@
+"""How strong white noise is at each pixel: noise that grows with the light, and what clipping leaves of it.
+
+The variance of a sensor's noise is a m + b at the light m, and that of speckle c m^2 (Foi, Trimeche, Katkovnik and
+Egiazarian, doi 10.1109/TIP.2008.2001399). It is estimated from the flat patches of bands of brightness, where their
+residuals are white: those of a texture are not, so that it is not taken for noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
+from scipy.optimize import nnls
+
+from restore.problems.noise import estimate_sigma, noise_correlation, retained_variance
+
+__all__ = ["NoiseLevel", "estimate_level"]
+
+Floats = NDArray[np.floating[Any]]
+
+BANDS = 8
+"""Of brightness in each channel, with as many pixels each."""
+
+FLATTEST_LIGHT = 0.1
+"""Quantile of a band's lights that its flattest patches have, which are dark ones where the noise grows."""
+
+DIFFERENT = 1.3
+"""Ratio of two bands' deviations up to which the noise is taken to be the same everywhere."""
+
+FEWEST = 3
+"""Bands that differ, from which it may follow how the noise depends on the light."""
+
+AGREEING = 0.75
+"""Share of the bands that a level must agree with; some may be textures that pass for noise."""
+
+AROUND = 5
+"""Side of the square whose mean stands for the light at its middle."""
+
+
+@dataclass(frozen=True)
+class NoiseLevel:
+    """The variance of white noise as a function of the light m: constant + linear m + quadratic m^2, before clipping.
+
+    Attributes:
+        constant, linear, quadratic: not negative, in units of the [0, 1] range.
+    """
+
+    constant: float
+    linear: float = 0.0
+    quadratic: float = 0.0
+
+    @property
+    def varies(self) -> bool:
+        """Whether it depends on the light."""
+        return self.linear > 0 or self.quadratic > 0
+
+    def sigma(self, light: Floats) -> Floats:
+        """Return the standard deviation at the `light`, of its shape."""
+        light = np.clip(light, 0, 1)
+        deviation: Floats = np.sqrt(self.constant + self.linear * light + self.quadratic * light**2)
+        return deviation
+
+    def at(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the deviation of the noise in the noisy `pixels` (C, H, W), of their shape, after clipping to [0, 1].
+
+        >>> grey = np.full((1, 8, 8), 0.5, np.float32)
+        >>> round(float(NoiseLevel(0.01).at(grey).mean()), 2)
+        0.1
+        >>> bool(NoiseLevel(0.01).at(0 * grey).max() < 0.07)
+        True
+        """
+        return (self.sigma(_light(pixels)) * self.kept(pixels)).astype(np.float32)
+
+    def kept(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the part of the deviation that clipping leaves in the noisy `pixels`, of their shape."""
+        if not (self.constant > 0 or self.varies):
+            return np.ones_like(pixels)
+        return np.sqrt(retained_variance(_light(pixels), self.sigma)).astype(np.float32)
+
+
+def estimate_level(
+    pixels: NDArray[np.float32], sigma: float, known: NDArray[np.bool_] | None = None
+) -> NoiseLevel | None:
+    """Return the level of the white noise in `pixels` (C, H, W), whose least deviation `sigma` is known.
+
+    In each channel, the pixels of each band of brightness are looked at alone: where their flattest patches hold noise
+    that is white, its deviation counts. If two bands differ, the variance is fitted to all, without negative terms; if
+    more than a few are still far from that, the noise is of another kind, and None is returned.
+
+    Args:
+        pixels: in [0, 1].
+        sigma: of the noise in units of that range, as `estimate_sigma` gives it for the whole picture.
+        known: bool (H, W), True where a pixel was measured.
+    """
+    lights: list[float] = []
+    sigmas: list[float] = []
+    for plane, light in zip(pixels, _light(pixels), strict=True):
+        ends = np.quantile(light if known is None else light[known], np.linspace(0, 1, BANDS + 1))
+        for low, high in pairwise(ends):
+            band = (light >= low) & (light <= high)
+            band = band if known is None else band & known
+            correlation = noise_correlation(plane[None], band)
+            if correlation.coefficient is None or correlation.correlated:
+                continue
+            lights.append(float(np.quantile(light[band], FLATTEST_LIGHT)))
+            sigmas.append(estimate_sigma(plane[None], band))
+    if not sigmas or max(sigmas) < DIFFERENT * min(sigmas):
+        return NoiseLevel(sigma**2)
+    if len(sigmas) < FEWEST:
+        return None
+    m, deviation = np.array(lights), np.array(sigmas)
+    level = _fitted(m, deviation)
+    agree = _agree(level, m, deviation)
+    if agree.mean() < AGREEING:
+        return None
+    if not agree.all():
+        level = _fitted(m[agree], deviation[agree])
+    found = level.sigma(m)
+    return level if found.max() > DIFFERENT * found.min() else NoiseLevel(sigma**2)
+
+
+def _fitted(light: Floats, deviation: Floats) -> NoiseLevel:
+    """Return the level whose variance is nearest to the squares of these deviations, by relative differences."""
+    terms = np.stack([np.ones_like(light), light, light**2], axis=1) / deviation[:, None] ** 2
+    constant, linear, quadratic = (float(term) for term in nnls(terms, np.ones_like(light))[0])
+    return NoiseLevel(constant, linear, quadratic)
+
+
+def _agree(level: NoiseLevel, light: Floats, deviation: Floats) -> NDArray[np.bool_]:
+    ratio = level.sigma(light) / deviation
+    agree: NDArray[np.bool_] = (ratio < DIFFERENT) & (ratio > 1 / DIFFERENT)
+    return agree
+
+
+def _light(pixels: NDArray[np.float32]) -> Floats:
+    light: Floats = uniform_filter(pixels.astype(np.float64), (0, AROUND, AROUND), mode="nearest")
+    return light

@@ -1,0 +1,144 @@
+"""White noise of known strength: the picture is shown with more of it, and held-out pixels tell the error."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from restore.errors import UsageError
+from restore.fitting import make_plan
+from restore.fitting.judge import Fitted
+from restore.fitting.network import build_prior
+from restore.fitting.recorrupted import WHITE_RECORRUPTION, Recorrupted
+from restore.fitting.shrinkage import kept_share
+from restore.fitting.subject import Subject
+from restore.fitting.trace import Trace
+from restore.problems.noise_level import NoiseLevel
+from restore.problems.padding import Padding
+from restore.problems.problem import Problem, denoising
+from restore.settings import FitSettings
+
+SIGMA = 25.5
+
+
+def problem_of(measurement: Tensor, level: NoiseLevel | None = None) -> Problem:
+    return denoising(measurement, SIGMA, level=level or NoiseLevel((SIGMA / 255) ** 2))
+
+
+def scene(side: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """A smooth grey picture (1, side, side) and the same with noise, unclipped and far from the ends."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.linspace(0, 3, side)
+    clean = (0.5 + 0.1 * torch.sin(rows)[:, None] * torch.cos(2 * rows)[None])[None]
+    return clean, clean + SIGMA / 255 * torch.randn(clean.shape, generator=generator)
+
+
+def blurred(image: Tensor) -> Tensor:
+    kernel = torch.tensor([[0.0, 0.1, 0.0], [0.1, 0.6, 0.1], [0.0, 0.1, 0.0]])[None, None]
+    return F.conv2d(F.pad(image, (1, 1, 1, 1), mode="reflect"), kernel)
+
+
+def test_auto_takes_it_where_the_level_is_known() -> None:
+    problem = problem_of(scene(64)[1])
+    plan = make_plan(problem, FitSettings())
+    assert (plan.objective, plan.stop, plan.optimizer) == ("recorrupted", "heldout", "muon")
+    assert make_plan(dataclasses.replace(problem, level=None), FitSettings()).objective == "blindspot"
+    assert make_plan(dataclasses.replace(problem, sigma=0.0), FitSettings()).objective == "blindspot"
+    assert make_plan(problem, FitSettings(prior="dip")).objective == "blindspot"
+    assert make_plan(problem, FitSettings(cell="scornn")).objective == "blindspot"
+    assert make_plan(problem, FitSettings(optimizer="adam")).networks == 1
+    with pytest.raises(UsageError, match="strength could be estimated"):
+        make_plan(dataclasses.replace(problem, level=None), FitSettings(objective="recorrupted"))
+
+
+def test_what_is_asked_for_knows_nothing_of_what_is_shown() -> None:
+    level = NoiseLevel(0.0, 0.02)  # grows with the light
+    light = torch.linspace(0.3, 0.7, 64)[None, :, None].expand(1, 64, 64)
+    products, shown_power, asked_power = [], [], []
+    for seed in range(80):
+        noise = torch.randn(light.shape, generator=torch.Generator().manual_seed(seed)) * (0.02 * light).sqrt()
+        problem = problem_of(light + noise, level)
+        plan = make_plan(problem, FitSettings())
+        nobody = torch.zeros_like(problem.known)
+        objective = Recorrupted(problem, plan, Padding((64, 64), 16, 32), nobody, torch.Generator().manual_seed(1000 + seed))
+        draw = objective.draw()
+        assert draw.target is not None
+        shown, asked = draw.input[0] - light, draw.target[0] - light
+        products.append(shown * asked)
+        shown_power.append(shown.square())
+        asked_power.append(asked.square())
+    for half in (slice(0, 32), slice(32, 64)):  # in the dark and in the light
+        power = float((0.02 * light[:, half]).mean())
+        assert abs(float(torch.stack(products)[:, :, half].mean())) < 0.05 * power
+        for values, tau in ((shown_power, WHITE_RECORRUPTION), (asked_power, 1 / WHITE_RECORRUPTION)):
+            assert float(torch.stack(values)[:, :, half].mean()) == pytest.approx(power * (1 + tau**2), rel=0.05)
+
+
+def test_the_held_out_error_is_that_of_an_image_that_knows_the_noise() -> None:
+    """A fixed filter stands for the network: its true error is known, and so is its covariance with the noise."""
+    clean, noisy = scene(256)
+    problem = problem_of(noisy)
+    plan = dataclasses.replace(make_plan(problem, FitSettings()), held_out=0.5)
+    subject = Subject(problem, plan, build_prior(problem, plan))
+    for iteration in range(1, 41):
+        draw = subject.draw()
+        image, score = subject.score(blurred(draw.input), draw)
+        subject.advance(iteration, image, score.loss.item(), score.misfit.item(), 0.0, 0.0)
+    average = subject.average.image
+    assert average is not None
+    variance = (SIGMA / 255) ** 2
+    assert subject.covariance == pytest.approx(0.6 * variance, rel=0.03)
+    error, deviation = subject.held_out_error(average)
+    assert error is not None and deviation is not None
+    true = float((average - clean).square()[subject.held_out].mean())
+    assert error - variance == pytest.approx(true, rel=0.06)
+
+
+def test_clipped_values_do_not_judge() -> None:
+    clean, _ = scene(64)
+    dark = torch.cat([clean[:, :32], torch.zeros_like(clean[:, 32:])], dim=1)
+    noisy = (dark + SIGMA / 255 * torch.randn(dark.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+    problem = problem_of(noisy)
+    plan = make_plan(problem, FitSettings())
+    everyone = torch.ones_like(problem.known)
+    objective = Recorrupted(problem, plan, Padding((64, 64), 16, 32), everyone, torch.Generator())
+    assert not objective.judged[..., 36:, :].any()
+    assert objective.judged[..., :28, :].all()
+    assert objective.variance is not None
+    assert float(objective.variance[..., 36:, :].mean()) < 0.5 * float(objective.variance[..., :28, :].mean())
+
+
+def fitted_with(error: float | None, covariance: float) -> Fitted:
+    image = torch.zeros(1, 1, 2, 2)
+    return Fitted(
+        image, image, image, 1, 1, "iterations", 0.0, error, 0.0, 0, "float32", (), (), Trace(),
+        held_out_covariance=covariance,
+    )  # fmt: skip
+
+
+def test_how_much_of_the_measurement_is_kept() -> None:
+    noisy = scene(64)[1]
+    problem, variance = problem_of(noisy), (SIGMA / 255) ** 2
+    assert kept_share(problem, fitted_with(1.2 * variance, 0.0)) == 0.0  # a good image of a noisy picture
+    clean = dataclasses.replace(problem, sigma=0.1, level=NoiseLevel((0.1 / 255) ** 2))
+    assert kept_share(clean, fitted_with(1e-3, 0.0)) == pytest.approx(1, abs=1e-3)
+    assert kept_share(dataclasses.replace(clean, level=None), fitted_with(1e-3, 0.0)) == 0.0
+    assert kept_share(clean, fitted_with(None, 0.0)) == 0.0
+    # An image that is the measurement itself is not to be changed, and nothing overflows.
+    assert 0 <= kept_share(problem, fitted_with(2 * variance, variance)) <= 1
+
+
+def test_the_best_weight_is_kept_where_the_image_is_bad() -> None:
+    """The least error over all weights, by trying them, lies at v; the weight taken is 2 v - 1."""
+    clean, noisy = scene(256)
+    problem = problem_of(noisy)
+    bad = torch.full_like(clean, 0.5) + 0.3  # 0.3 off everywhere: much worse than the noise
+    error = float((bad - noisy).square().mean())
+    weights = np.linspace(0, 1, 201)
+    best = weights[np.argmin([float((bad + w * (noisy - bad) - clean).square().mean()) for w in weights])]
+    assert kept_share(problem, fitted_with(error, 0.0)) == pytest.approx(2 * best - 1, abs=0.02)
