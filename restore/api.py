@@ -24,6 +24,7 @@ def denoise(
     baseline: str | None = None,
     say: Say = silent,
     checkpoint: str | Path | Checkpoint | None = None,
+    uncertainty: bool = False,
     **settings: Any,
 ) -> Restoration:
     """Remove noise from one picture: white, signal-dependent, correlated between pixels, or impulses.
@@ -41,11 +42,12 @@ def denoise(
         say: told of the progress of the baseline.
         checkpoint: a file that keeps the fit while it runs, so that the same call goes on after an interruption, bit
             for bit on a CPU; it is removed when the fit has ended. A `Checkpoint` stays until its `remove` is called.
+        uncertainty: whether to record where the fit is unsure; gives `uncertainty` of the result.
         settings: fields of `FitSettings`.
 
     Raises RestoreError: InputError for a picture that cannot be used, UsageError for settings that cannot be.
     """
-    watch = Watch(reference, observers, announce, health, baseline, say, checkpoint)
+    watch = Watch(reference, observers, announce, health, baseline, say, checkpoint, uncertainty=uncertainty)
     return open_denoising(image, sigma, watch, settings).run()
 
 
@@ -62,6 +64,7 @@ def inpaint(
     baseline: str | None = None,
     say: Say = silent,
     checkpoint: str | Path | Checkpoint | None = None,
+    uncertainty: bool = False,
     **settings: Any,
 ) -> Restoration:
     """Fill the holes of one picture. Known pixels come back exactly.
@@ -71,9 +74,9 @@ def inpaint(
         mask: white (nonzero) is the hole; None where NaN pixels of float data are the hole.
         mask_invert: take black for the hole.
         sigma: standard deviation of noise in the known pixels, on the scale of 0 to 255.
-        reference, observers, announce, health, baseline, say, checkpoint, settings: as for `denoise`.
+        reference, observers, announce, health, baseline, say, checkpoint, uncertainty, settings: as for `denoise`.
 
     Raises RestoreError: InputError for a picture or mask that cannot be used, UsageError for settings that cannot be.
     """
-    watch = Watch(reference, observers, announce, health, baseline, say, checkpoint)
+    watch = Watch(reference, observers, announce, health, baseline, say, checkpoint, uncertainty=uncertainty)
     return open_inpainting(image, mask, mask_invert, sigma, watch, settings).run()

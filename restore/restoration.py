@@ -34,6 +34,8 @@ class Restoration:
         health: what was recorded of the gradients, or None unless asked for.
         baseline: the sides of a comparison without normalisation, by name; empty unless asked for.
         interrupted: whether Ctrl-C ended the fit, or the comparison after it.
+        uncertainty: float32 (C, H, W), the standard deviation of every value on the scale of 0 to 255, or None unless
+            asked for.
     """
 
     picture: Picture
@@ -44,6 +46,7 @@ class Restoration:
     health: HealthRecord | None = None
     baseline: Mapping[str, Side] = field(default_factory=dict)
     interrupted: bool = False
+    uncertainty: np.ndarray[Any, Any] | None = None
 
     @property
     def image(self) -> np.ndarray[Any, Any]:

@@ -19,6 +19,7 @@ from restore.fitting import Checkpoint, Fitted, Observer, make_plan
 from restore.fitting.bounded import bounded_plan, fit_bounded
 from restore.fitting.observers import ReferenceCurve
 from restore.fitting.shrinkage import kept_share
+from restore.fitting.spread import Spread, uncertainty
 from restore.health import HealthRecorder
 from restore.health.baseline import Side, check_baseline, compare_with_baseline
 from restore.images import Picture, from_pillow, mask_from_array, read, read_mask
@@ -82,6 +83,7 @@ class Watch:
     say: Say = silent
     checkpoint: str | Path | Checkpoint | None = None
     memory_share: float = 1.0
+    uncertainty: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,8 +116,9 @@ class Session:
         self.plan = bounded_plan(self.problem, whole, self._settings, self._checkpoint, watch.memory_share)
         if self.plan.tile_side and self._diagnoses:
             raise UsageError(
-                f"{given.picture.name!r} takes more memory than it may, so it would be fitted on tiles, where health "
-                "and baseline (--health, --baseline) have no meaning: leave them out, or allow more with --max-memory."
+                f"{given.picture.name!r} takes more memory than it may, so it would be fitted on tiles, where "
+                "health, baseline and uncertainty (--health, --baseline, --save-uncertainty) have no meaning: leave "
+                "them out, or allow more with --max-memory."
             )
         if watch.health and self.plan.accelerate != "none":
             raise UsageError(
@@ -126,6 +129,7 @@ class Session:
             check_baseline(watch.baseline, self.plan)
         self._curve: ReferenceCurve | None = None
         self._recorder: HealthRecorder | None = None
+        self._spread: Spread | None = None
 
     def observers(self) -> list[Observer]:
         """Return what looks on while the picture is fitted; called again, it begins anew.
@@ -135,7 +139,9 @@ class Session:
         truth = None if self.plan.tile_side else self._true_image
         self._curve = None if truth is None else ReferenceCurve(self.problem, truth)
         self._recorder = HealthRecorder() if self._watch.health else None
-        return [each for each in (self._curve, self._recorder, *self._watch.observers) if each is not None]
+        self._spread = Spread(self.plan.average) if self._watch.uncertainty else None
+        own = (self._curve, self._recorder, self._spread)
+        return [each for each in (*own, *self._watch.observers) if each is not None]
 
     def run(self) -> Restoration:
         """Fit the picture alone."""
@@ -177,6 +183,9 @@ class Session:
                 f"{kept:.0%} of the picture is kept as it is: the network would lose more of it than noise."
             )
         restored = given.picture.with_pixels(image[0].numpy())
+        unsure = None if self._spread is None else uncertainty(problem, fitted, self._spread)
+        if unsure is not None and not unsure[1]:
+            warnings.append("the uncertainty is the spread of the steps as it is: no held-out error to scale it by.")
         report = figures(
             given.command,
             given.picture,
@@ -207,7 +216,8 @@ class Session:
         scores = against_reference(problem.measurement[0].numpy(), restored.quantised(), self._truth, hole)
         reasons = {**report["null_reasons"], **diagnosed["null_reasons"], **scores["null_reasons"]}
         report = {**report, **diagnosed, **scores, "null_reasons": reasons}
-        return Restoration(restored, plan, fitted, self._curve, report, record, sides, interrupted)
+        deviation = None if unsure is None else 255 * (1 - kept) * unsure[0].numpy()
+        return Restoration(restored, plan, fitted, self._curve, report, record, sides, interrupted, deviation)
 
     def _observe(self, plan: Plan) -> list[Observer]:
         self.plan = plan
@@ -215,7 +225,7 @@ class Session:
 
     @property
     def _diagnoses(self) -> bool:
-        return self._watch.health or self._watch.baseline is not None
+        return self._watch.health or self._watch.uncertainty or self._watch.baseline is not None
 
     @property
     def _true_image(self) -> Tensor | None:

@@ -19,7 +19,7 @@ from restore.cli.keeping import checked_checkpoints, seconds_before, tell_kept
 from restore.cli.options import Already, Shared
 from restore.cli.paging import report_path
 from restore.cli.progress import Progress
-from restore.cli.residual import check_residual, save_residual
+from restore.cli.residual import check_beside, refuse_beside, save_residual, save_uncertainty
 from restore.errors import OutputError, UsageError
 from restore.fitting import Checkpoint
 from restore.fitting.forecast import forecast
@@ -103,8 +103,7 @@ def run(job: Job) -> None:
     if is_batch(job.images):
         from restore.cli.batch import run_batch
 
-        if job.options.save_residual is not None:
-            raise UsageError("--save-residual names one file, so it takes one picture, not many: leave it out.")
+        refuse_beside(job.options.beside)
         run_batch(job)
         return
     try:
@@ -140,7 +139,7 @@ def _run(job: Job, image: str) -> None:
     if not job.inpaints:
         for page in pages:
             check_finite(page)
-    check_residual(job.options.save_residual, pages, [] if target is None else [target], existing=job.existing)
+    check_beside(job.options.beside, pages, target, existing=job.existing)
     references = read_references(job.options.reference, len(pages))
     checkpoints = checked_checkpoints(
         job.options.checkpoint,
@@ -174,6 +173,8 @@ def _run(job: Job, image: str) -> None:
             atomic_write_bytes(html, page_of_run.encode(), existing=job.existing)
     if job.options.save_residual is not None:
         save_residual(job.options.save_residual, pages, pictures, existing=job.existing)
+    if job.options.save_uncertainty is not None:
+        save_uncertainty(job.options.save_uncertainty, results, existing=job.existing)
     for checkpoint in checkpoints:
         if checkpoint is not None and not interrupted:
             checkpoint.remove()
@@ -208,7 +209,8 @@ def _restore(job: Job, page: Picture, reference: Picture | None, checkpoint: Che
             typer.echo(line, err=True)
 
     try:
-        watch = Watch(reference, [progress], announce, say=say, checkpoint=checkpoint)
+        unsure = job.options.save_uncertainty is not None
+        watch = Watch(reference, [progress], announce, say=say, checkpoint=checkpoint, uncertainty=unsure)
         return restore_page(page, job.request, watch)
     finally:
         progress.close()

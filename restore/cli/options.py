@@ -161,6 +161,14 @@ SaveResidual: TypeAlias = Annotated[
         rich_help_panel=DIAGNOSTICS,
     ),
 ]
+SaveUncertainty: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--save-uncertainty",
+        help="Also write the standard deviation of every value, on the scale of 0 to 255, as a float TIFF.",
+        rich_help_panel=DIAGNOSTICS,
+    ),
+]
 Curves: TypeAlias = Annotated[
     bool,
     typer.Option(
@@ -221,6 +229,7 @@ class Shared:
     baseline: Baseline = None
     curves: Curves = False
     save_residual: SaveResidual = None
+    save_uncertainty: SaveUncertainty = None
     report: Report = None
     checkpoint: CheckpointFile = None
     checkpoint_every: CheckpointEvery = 60.0
@@ -236,6 +245,11 @@ class Shared:
     as_json: Json = False
     quiet: Quiet = False
     verbose: Verbose = False
+
+    @property
+    def beside(self) -> list[tuple[str, Path | None]]:
+        """The options that name a file beside the output."""
+        return [("--save-residual", self.save_residual), ("--save-uncertainty", self.save_uncertainty)]
 
     def refuse_batch_options(self) -> None:
         """Raise UsageError for an option that only many pictures have a use for."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 Array = np.ndarray[Any, Any]
@@ -214,3 +215,25 @@ def test_what_was_taken_away_can_be_looked_at(
     assert "is the output itself" in command(*words, "-o", same, "--save-residual", same).complaint
     many = command(*words, tmp_path, "-o", tmp_path / "all", "--save-residual", "x.png")
     assert "takes one picture" in many.complaint
+
+
+def test_where_the_result_is_unsure(
+    save: Callable[..., Path], command: Command, noisy: Array, contents: Contents, tmp_path: Path
+) -> None:
+    image, unsure = save("a.png", noisy), tmp_path / "u.tif"
+    words = ("denoise", image, "--iterations", 30, "--device", "cpu", "-q")
+    outcome = command(*words, "--save-uncertainty", unsure)
+    assert outcome.status == 0, outcome.stderr
+    deviation = tifffile.imread(unsure)
+    assert deviation.dtype == np.float32
+    assert deviation.shape == noisy.shape
+    assert 0 <= deviation.min() < deviation.mean() < 40
+    assert deviation.std() > 0.05 * deviation.mean()
+    before = contents()
+    # Floats do not fit into a PNG, and two files of one run cannot be one.
+    assert "floating-point" in command(*words, "-o", tmp_path / "c.png", "--save-uncertainty", "b.png").complaint
+    twice = ("--save-residual", tmp_path / "d.tif", "--save-uncertainty", tmp_path / "d.tif")
+    assert "is the file of --save-residual" in command(*words, "-o", tmp_path / "c.png", *twice).complaint
+    many = command(*words, tmp_path, "-o", tmp_path / "all", "--save-uncertainty", "x.tif")
+    assert "takes one picture" in many.complaint
+    assert contents() == before

@@ -65,7 +65,9 @@ def test_what_is_asked_for_knows_nothing_of_what_is_shown() -> None:
         problem = problem_of(light + noise, level)
         plan = make_plan(problem, FitSettings())
         nobody = torch.zeros_like(problem.known)
-        objective = Recorrupted(problem, plan, Padding((64, 64), 16, 32), nobody, torch.Generator().manual_seed(1000 + seed))
+        objective = Recorrupted(
+            problem, plan, Padding((64, 64), 16, 32), nobody, torch.Generator().manual_seed(1000 + seed)
+        )
         draw = objective.draw()
         assert draw.target is not None
         shown, asked = draw.input[0] - light, draw.target[0] - light
