@@ -178,12 +178,10 @@ def make_rule(plan: Plan, sigma: float) -> StoppingRule:
     """
     if plan.stop == "discrepancy" and not sigma > 0:
         raise UsageError("stop 'discrepancy' needs the noise: sigma is 0 here; give --sigma, or use --stop heldout.")
-    if plan.stop == "discrepancy" and plan.objective == "blindspot":
-        raise UsageError("stop 'discrepancy' needs --objective fit: hidden pixels are never fitted to their noise.")
-    if plan.stop == "discrepancy" and plan.objective == "recorrupted":
+    if plan.stop == "discrepancy" and plan.objective != "fit":
         raise UsageError(
-            "stop 'discrepancy' does not hold for objective 'recorrupted', which shows every pixel: use --stop auto, "
-            "none or variance."
+            f"stop 'discrepancy' needs --objective fit: under {plan.objective!r} the noise of the measurement is never "
+            "fitted."
         )
     return RULES[plan.stop](plan, (sigma / 255) ** 2)
 

@@ -76,7 +76,7 @@ def warm_steps(plan: Plan, settings: FitSettings) -> int:
 
     A number of steps that was asked for holds for every tile.
     """
-    if plan.objective != "blindspot":
+    if plan.objective == "fit":
         return 0
     if settings.iterations is not None:
         return plan.iterations
@@ -207,7 +207,7 @@ class _Tiled:
         budget = self.settings.time_budget
         if budget is not None:
             # In a tile whose weights are drawn, steps are as long but more of them are needed.
-            drawn = plan.objective == "blindspot" and not self.learned
+            drawn = plan.objective != "fit" and not self.learned
             rest = len(self._left()) - (index not in self.done) + (drawn or self.first not in (None, index))
             own = 1 / WARM if drawn else 1.0
             budget = max(0.0, budget - seconds) * own / (own + rest)
@@ -231,7 +231,7 @@ class _Tiled:
                     index + 1 if index in self.done else len(self.done) + 1, len(self.layout.tiles), plan
                 )
         learner = _Learned()
-        teaches = plan.objective == "blindspot"
+        teaches = plan.objective != "fit"
         drawn = teaches and not self.learned
         fitted = fit(part, plan, [*self.observers, learner], start=self.learned if teaches and self.learned else None)
         learned = learner.taken()

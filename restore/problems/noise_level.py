@@ -126,7 +126,8 @@ def estimate_level(
 def _fitted(light: Floats, deviation: Floats) -> NoiseLevel:
     """Return the level whose variance is nearest to the squares of these deviations, by relative differences."""
     terms = np.stack([np.ones_like(light), light, light**2], axis=1) / deviation[:, None] ** 2
-    constant, linear, quadratic = (float(term) for term in nnls(terms, np.ones_like(light))[0])
+    # The last digits of what was estimated depend on where the memory lies; what is asked of a fit must not.
+    constant, linear, quadratic = (float(f"{term:.3g}") for term in nnls(terms, np.ones_like(light))[0])
     return NoiseLevel(constant, linear, quadratic)
 
 

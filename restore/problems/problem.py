@@ -50,7 +50,7 @@ class Problem:
     def part(self, measurement: Tensor, known: Tensor) -> Problem:
         """Return the problem of the same kind and noise that a part of the picture is, or a part with more known."""
         operator = Mask(known) if self.kind == "inpaint" else self.operator
-        return Problem(self.kind, measurement, operator, known, self.sigma, level=self.level)
+        return Problem(self.kind, measurement, operator, known, self.sigma, self.covariance, self.level)
 
     def composite(self, image: Tensor) -> Tensor:
         """Return `image` (1, C, H, W) with the known pixels of an inpainting problem pasted over it."""

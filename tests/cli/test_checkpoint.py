@@ -23,7 +23,7 @@ Array = np.ndarray[Any, Any]
 Call = Callable[..., Any]
 
 STEPS = 150
-WORDS = ("--iterations", STEPS, "--device", "cpu", "--threads", 1, "--checkpoint-every", 0.1)
+WORDS = ("--iterations", STEPS, "--stop", "none", "--device", "cpu", "--threads", 1, "--checkpoint-every", 0.1)
 
 
 def kill_when(file: Callable[[], list[Path]], *words: object) -> None:

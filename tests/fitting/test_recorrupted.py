@@ -116,7 +116,7 @@ def test_correlated_noise_on_a_flat_picture_goes_and_the_blind_spot_keeps_it(cov
 
 def test_what_does_not_go_together_is_refused(covariance: NoiseCovariance) -> None:
     problem = problem_of(covariance)
-    with pytest.raises(UsageError, match="covariance"):
+    with pytest.raises(UsageError, match="strength"):
         make_plan(denoising(problem.measurement[0], 25.5), FitSettings(objective="recorrupted"))
     for stop in ("heldout", "discrepancy"):
         with pytest.raises(UsageError, match=stop):
