@@ -24,6 +24,7 @@ from restore.problems.problem import Problem, denoising
 from restore.settings import FitSettings
 
 SIGMA = 25.5
+ASKED = FitSettings(objective="recorrupted")
 
 
 def problem_of(measurement: Tensor, level: NoiseLevel | None = None) -> Problem:
@@ -43,17 +44,27 @@ def blurred(image: Tensor) -> Tensor:
     return F.conv2d(F.pad(image, (1, 1, 1, 1), mode="reflect"), kernel)
 
 
-def test_auto_takes_it_where_the_level_is_known() -> None:
-    problem = problem_of(scene(64)[1])
+def test_auto_takes_it_where_weak_noise_is_known() -> None:
+    problem = dataclasses.replace(problem_of(scene(64)[1]), sigma=12.0, level=NoiseLevel((12 / 255) ** 2))
     plan = make_plan(problem, FitSettings())
     assert (plan.objective, plan.stop, plan.optimizer) == ("recorrupted", "heldout", "muon")
+    assert make_plan(problem_of(scene(64)[1]), FitSettings()).objective == "blindspot"  # strong noise
     assert make_plan(dataclasses.replace(problem, level=None), FitSettings()).objective == "blindspot"
     assert make_plan(dataclasses.replace(problem, sigma=0.0), FitSettings()).objective == "blindspot"
     assert make_plan(problem, FitSettings(prior="dip")).objective == "blindspot"
     assert make_plan(problem, FitSettings(cell="scornn")).objective == "blindspot"
     assert make_plan(problem, FitSettings(optimizer="adam")).networks == 1
     with pytest.raises(UsageError, match="strength could be estimated"):
-        make_plan(dataclasses.replace(problem, level=None), FitSettings(objective="recorrupted"))
+        make_plan(dataclasses.replace(problem, level=None), ASKED)
+
+
+def test_strong_noise_takes_fewer_steps() -> None:
+    steps = [
+        make_plan(dataclasses.replace(problem_of(scene(64)[1]), sigma=sigma), ASKED).iterations
+        for sigma in (5.0, 10.0, 20.0, 40.0)
+    ]
+    assert steps[0] == steps[1] > steps[2] > steps[3]
+    assert steps[3] == pytest.approx(steps[1] / 2, abs=1)
 
 
 def test_what_is_asked_for_knows_nothing_of_what_is_shown() -> None:
@@ -63,7 +74,7 @@ def test_what_is_asked_for_knows_nothing_of_what_is_shown() -> None:
     for seed in range(80):
         noise = torch.randn(light.shape, generator=torch.Generator().manual_seed(seed)) * (0.02 * light).sqrt()
         problem = problem_of(light + noise, level)
-        plan = make_plan(problem, FitSettings())
+        plan = make_plan(problem, ASKED)
         nobody = torch.zeros_like(problem.known)
         objective = Recorrupted(
             problem, plan, Padding((64, 64), 16, 32), nobody, torch.Generator().manual_seed(1000 + seed)
@@ -85,7 +96,7 @@ def test_the_held_out_error_is_that_of_an_image_that_knows_the_noise() -> None:
     """A fixed filter stands for the network: its true error is known, and so is its covariance with the noise."""
     clean, noisy = scene(256)
     problem = problem_of(noisy)
-    plan = dataclasses.replace(make_plan(problem, FitSettings()), held_out=0.5)
+    plan = dataclasses.replace(make_plan(problem, ASKED), held_out=0.5)
     subject = Subject(problem, plan, build_prior(problem, plan))
     for iteration in range(1, 41):
         draw = subject.draw()
@@ -106,7 +117,7 @@ def test_clipped_values_do_not_judge() -> None:
     dark = torch.cat([clean[:, :32], torch.zeros_like(clean[:, 32:])], dim=1)
     noisy = (dark + SIGMA / 255 * torch.randn(dark.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
     problem = problem_of(noisy)
-    plan = make_plan(problem, FitSettings())
+    plan = make_plan(problem, ASKED)
     everyone = torch.ones_like(problem.known)
     objective = Recorrupted(problem, plan, Padding((64, 64), 16, 32), everyone, torch.Generator())
     assert not objective.judged[..., 36:, :].any()
