@@ -89,7 +89,7 @@ def process(no_weights: Path) -> Callable[..., Outcome]:
         start = ["-m", "restore"] if code is None else ["-c", code]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", **more}
         ended = subprocess.run(
-            [sys.executable, *start, *map(str, words)], input=stdin, capture_output=True, env=environment, timeout=120
+            [sys.executable, *start, *map(str, words)], input=stdin, capture_output=True, env=environment, timeout=600
         )
         return Outcome(ended.returncode, ended.stdout, ended.stderr.decode())
 

@@ -42,7 +42,7 @@ def start(scans: Path, clean: Path, *words: object, workers: int = 1) -> subproc
 
 
 def finish(process: subprocess.Popen[bytes]) -> str:
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=600)
     assert process.returncode == 0, said.decode()
     return said.decode()
 
@@ -72,7 +72,7 @@ def test_kill_9_at_ten_random_moments(scans: Path, tmp_path: Path, whole: dict[s
         time.sleep(draw.uniform(0.5, 5))
         before = endings(clean)
         process.kill()
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
         assert before <= endings(clean)
     finish(start(scans, clean, workers=2))
     assert pictures(clean) == whole
@@ -137,7 +137,7 @@ asyncio.run(run())
     assert process.stdout is not None
     yield process.stdout.readline().decode().strip()
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def test_a_cluster_whose_workers_come_and_go(
     worker()  # one that joins later
     until(lambda: sum(endings(clean).values()) >= 2)
     driver.kill()
-    driver.communicate(timeout=60)
+    driver.communicate(timeout=300)
     finish(start(scans, clean, "--scheduler", scheduler))
     assert pictures(clean) == whole
     assert len(endings(clean)) == PICTURES

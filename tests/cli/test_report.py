@@ -50,7 +50,7 @@ def test_a_denoising_with_a_reference(
     assert (report["command"], report["problem"], report["prior"]) == ("denoise", "denoise", "hourglass")
     assert (report["input"], report["size"], report["seed"]) == (str(image), [48, 40], 5)
     assert (report["norm"], report["init"], report["preset"]) == ("channel", "default", "balanced")
-    assert (report["objective"], report["device"], report["iterations"]) == ("blindspot", "cpu", 40)
+    assert (report["objective"], report["device"], report["iterations"]) == ("recorrupted", "cpu", 40)
     assert report["stop_reason"] == "iterations"
     assert report["sigma"] == pytest.approx(20, abs=3)
     assert 1 <= report["iteration_best"] <= 40
