@@ -35,9 +35,8 @@ def check_beside(named: Beside, pages: Sequence[Picture], output: Path | None, *
         if path.absolute() in taken:
             raise OutputError(f"{option} {str(path)!r} is {taken[path.absolute()]}: name another file.")
         taken[path.absolute()] = f"the file of {option}"
-        if option == "--save-uncertainty":
-            pages = [Picture.from_array(np.zeros((page.height, page.width), np.float32)) for page in pages]
-        check_output(pages, path, existing=existing)
+        floats = [Picture.from_array(np.zeros((page.height, page.width), np.float32)) for page in pages]
+        check_output(floats if option == "--save-uncertainty" else pages, path, existing=existing)
 
 
 def save_residual(path: Path, before: Sequence[Picture], after: Sequence[Picture], *, existing: str) -> None:

@@ -27,7 +27,7 @@ class Spread:
         decay: largest decay of the average of the images.
 
     Attributes:
-        variance: (1, C, H, W), or None before the first check.
+        variance: (1, C, H, W), or None before the first step.
     """
 
     def __init__(self, decay: float) -> None:
@@ -38,7 +38,8 @@ class Spread:
     def __call__(self, step: Step) -> None:
         """Take in a step."""
         current = self._average.update((step.output - step.image).square())
-        if step.check and (step.held_out is None or step.held_out < self._least):
+        better = step.check and (step.held_out is None or step.held_out < self._least)
+        if better or self.variance is None:  # a fit may end before its first check
             self._least = self._least if step.held_out is None else step.held_out
             self.variance = current.clone()
 
@@ -59,7 +60,7 @@ def uncertainty(problem: Problem, fitted: Fitted, spread: Spread) -> tuple[Tenso
     that its mean square is the error that the held-out pixels suggest, where they suggest one. Measured pixels of an
     inpainting are certain.
 
-    Returns None for a fit without a check.
+    Returns None for a fit without a step.
     """
     if spread.variance is None:
         return None

@@ -46,6 +46,13 @@ def test_it_is_that_of_the_best_step() -> None:
     assert float(variances[1].mean()) > 2 * float(variances[0].mean())
 
 
+def test_a_fit_that_ends_before_its_first_check_has_one() -> None:
+    spread, image = Spread(0.98), torch.zeros(1, 3, 16, 16)
+    spread(step(1, image + 0.1, image, None, False))
+    assert spread.variance is not None
+    assert float(spread.variance.mean()) == pytest.approx(0.01)
+
+
 def test_it_goes_on_from_a_checkpoint() -> None:
     whole, _ = watched([3.0, 2.0], [0.1, 0.2])
     other = Spread(0.98)
