@@ -317,8 +317,7 @@ def test_correlated_noise_is_handled_and_reported(clean: Array) -> None:
         assert report["objective"] == "recorrupted"
     assert report["noise_correlation"] > 0.1
     white = restore.denoise(add_noise(clean, "gaussian", 30), **QUICK).report
-    assert white["objective"] == "blindspot"
-    assert restore.denoise(add_noise(clean, "gaussian", 8), **QUICK).report["objective"] == "recorrupted"
+    assert white["objective"] == "recorrupted" and abs(white["noise_correlation"]) < 0.1
     assert white["impulses"] == 0
 
 

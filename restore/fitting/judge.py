@@ -106,7 +106,7 @@ class Judge:
 
         Raises FitError when no image came of it, KeyboardInterrupt when it was interrupted before.
         """
-        last = self._subject.average.image
+        last = self._subject.image
         if last is None and reason == "interrupted":
             raise KeyboardInterrupt
         if last is None:

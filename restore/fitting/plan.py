@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -64,7 +63,7 @@ SCHEDULES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     # Muon is where Adam comes to in less than half the steps; nothing is gained by more of them.
     ("denoise", "muon"): {"iterations": 230, "learning_rate": 0.03, "patience": 60},
     ("inpaint", "muon"): {"iterations": 700, "learning_rate": 0.02, "patience": 150},
-    # Those for weak noise; strong noise is learned by heart sooner.
+    # Strong noise on small pictures is learned by heart long before the last of these steps.
     ("white", "muon"): {"iterations": 230, "learning_rate": 0.03, "patience": 40},
     ("white", "adam"): {"iterations": 400, "learning_rate": 3e-3, "patience": 80},
     ("denoise", "adam"): {"iterations": 500, "learning_rate": 3e-3, "patience": 100},
@@ -84,12 +83,6 @@ RECORRUPTED: Mapping[str, Any] = {
     "beta2": 0.9,
     "stop": "none",
 }
-
-WEAKEST_HIDDEN = 18.0
-"""Noise above which pixels are hidden: `recorrupted` learns strong noise by heart, unseen by held-out pixels."""
-
-WEAK_SIGMA = 10.0
-"""Noise up to which `recorrupted` takes all steps of its schedule; above, they go down with the root of sigma."""
 
 WHITE: Mapping[str, Any] = {"loss": "squared", "average": 0.98, "beta2": 0.9, "warmup": 60}
 """Of `recorrupted` under white noise: its error can be told from held-out pixels, unlike that of correlated noise."""
@@ -224,8 +217,7 @@ def _knows_noise(problem: Problem, prior: str, settings: FitSettings) -> bool:
     if settings.refine == "estimate":
         return False
     plain = prior == "hourglass" and settings.cell == "none"
-    weak = problem.level is not None and 0 < problem.sigma <= WEAKEST_HIDDEN
-    return problem.covariance is not None or (plain and weak)
+    return problem.covariance is not None or (plain and problem.level is not None and problem.sigma > 0)
 
 
 def _scheduled(kind: str, settings: FitSettings) -> dict[str, Any]:
@@ -261,9 +253,7 @@ def _recorrupted(problem: Problem, settings: FitSettings) -> Mapping[str, Any]:
             "see: use --refine features, or --objective blindspot."
         )
     if problem.covariance is None:
-        values = {**WHITE, **_scheduled("white", settings)}
-        shorter = min(1.0, math.sqrt(WEAK_SIGMA / problem.sigma))
-        return {**values, "iterations": round(values["iterations"] * shorter)}
+        return {**WHITE, **_scheduled("white", settings)}
     if settings.stop == "heldout":
         raise UsageError(
             "stop 'heldout' does not hold for objective 'recorrupted' under correlated noise, which neighbours of "

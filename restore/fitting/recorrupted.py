@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -38,9 +39,11 @@ class Recorrupted:
     what is asked for tells the network nothing of the noise that it is shown, whatever neighbours know of each other.
     Source: Pang, Zheng, Quan and Ji, Recorrupted-to-Recorrupted, CVPR 2021, pages 2043 to 2052.
 
-    White noise of a known level has Sigma diagonal. Then the covariance of the image x(y) with the noise of y is the
-    mean of x(y + tau z) z / tau, as in Stein's estimate of the risk (doi:10.1214/aos/1176345632); on pixels held out of
-    the loss it says what their error is, mean |x - y|^2 - sigma^2 + 2 cov, without a reference.
+    White noise of a known level has Sigma diagonal. Then pixels can be held out: filled from their neighbours in every
+    step, and never scored. When the network is shown them all the same, in `looks` that it does not learn from, the
+    covariance of its image x(y) with the noise of theirs is the mean of x(y + tau z) z / tau, as in Stein's estimate
+    of the risk (doi:10.1214/aos/1176345632); it says what their error is, mean |x - y|^2 - sigma^2 + 2 cov, without a
+    reference. Two looks whose noise is opposite leave little of it to chance.
 
     Some pixels may be hidden as well, and those alone be scored, as in `blindspot`: that keeps out what is left of the
     noise where the covariance is too small.
@@ -48,12 +51,13 @@ class Recorrupted:
     Args:
         problem: with the `covariance` or the `level` of its noise.
         plan, padding: of the fit.
-        held_out: bool (1, 1, H, W), pixels that are never scored.
+        held_out: bool (1, 1, H, W), pixels that are neither shown nor scored.
         generator: of the device of the measurement.
 
     Attributes:
         variance: of the noise at each pixel, (1, C, H, W), where it is white; otherwise None.
         judged: bool (1, C, H, W), the held-out values whose noise was hardly clipped, and so is Gaussian as z is.
+        roughness: how far held-out pixels lie from the mean of their neighbours, noise apart, in its deviations.
 
     Raises UsageError for a problem without either.
     """
@@ -72,31 +76,56 @@ class Recorrupted:
         self._shown = fill_from_neighbours(measurement, problem.known.float())
         self._measurement = measurement
         self._scored = (problem.known & ~held_out).float()
+        self._visible = (~held_out).float()
         self.variance: Tensor | None = None
+        self.roughness = 0.0
         self._tau = RECORRUPTION if problem.covariance is not None else WHITE_RECORRUPTION
         self.judged = held_out.expand_as(measurement)
         if problem.covariance is not None:
             root = torch.from_numpy(problem.covariance.root(problem.size))
             self._root = root.to(measurement.device, torch.complex64)
         elif problem.level is not None:
-            pixels = self._shown[0].cpu().numpy()
+            # Of the strength too the held-out pixels must tell nothing.
+            pixels = fill_from_neighbours(self._shown, self._visible)[0].cpu().numpy()
             self._level = torch.from_numpy(problem.level.at(pixels))[None].to(measurement.device)
             self.variance = self._level.square()
             whole = torch.from_numpy(problem.level.kept(pixels) > CLIPPED)[None].to(measurement.device)
             if int((self.judged & whole).sum()) >= FEWEST_JUDGED:
                 self.judged = self.judged & whole
+            self.roughness = self._roughness(held_out)
 
     def draw(self) -> Draw:
         """Return the measurement with more noise, and what is asked for."""
         noise = self.noise()
-        asked = self._measurement - noise / self._tau
-        shown = self._shown + self._tau * noise
-        if self._plan.hidden == 0:
-            return Draw(self._padding.pad(shown), None, self._scored, target=asked)
-        draw = torch.rand(self._scored.shape, generator=self._generator, device=shown.device)
-        scored = self._scored * (draw < self._plan.hidden)
-        shown = fill_from_neighbours(shown, self._scored - scored)
-        return Draw(self._padding.pad(shown), None, scored, target=asked)
+        shown, scored, visible = self._shown + self._tau * noise, self._scored, self._visible
+        if self._plan.hidden > 0:
+            draw = torch.rand(scored.shape, generator=self._generator, device=shown.device)
+            scored = scored * (draw < self._plan.hidden)
+            visible = visible - scored
+        if self._plan.hidden > 0 or self.variance is not None:
+            shown = fill_from_neighbours(shown, visible)
+        return Draw(self._padding.pad(shown), None, scored, target=self._measurement - noise / self._tau)
+
+    def looks(self) -> list[Draw]:
+        """Return the measurement with more noise and with its opposite, the held-out pixels among the others."""
+        noise = self.noise()
+        return [
+            Draw(
+                self._padding.pad(self._shown + sign * self._tau * noise),
+                None,
+                self._scored,
+                target=self._measurement - sign * noise / self._tau,
+            )
+            for sign in (1, -1)
+        ]
+
+    def _roughness(self, held_out: Tensor) -> float:
+        if not bool(self.judged.any()):
+            return 0.0
+        assert self.variance is not None
+        difference = fill_from_neighbours(self._shown, (~held_out).float()) - self._measurement
+        noise = self.variance[self.judged].mean().item() * (1 + 1 / 8)  # a mean of eight has an eighth of it
+        return math.sqrt(max(0.0, difference[self.judged].square().mean().item() / noise - 1))
 
     def noise(self) -> Tensor:
         """Return noise (1, C, H, W) of the level, or of the covariance on a torus."""
@@ -117,14 +146,9 @@ class Recorrupted:
         assert draw.target is not None
         return score_difference(image - draw.target, draw.scored, self._plan.loss)
 
-    def covariance(self, image: Tensor, draw: Draw, base: Tensor) -> Tensor:
-        """Return the covariance of the `image` with the noise of the judged values, estimated from this draw.
-
-        Args:
-            image: that the network made of the draw.
-            draw: of the objective.
-            base: (1, C, H, W), near the image and without knowledge of the draw: taken off, it leaves less to chance.
-        """
-        assert draw.target is not None
-        added = self._measurement - draw.target  # z / tau
-        return ((image.detach() - base) * added)[self.judged].mean()
+    def covariance(self, images: Sequence[Tensor], looks: Sequence[Draw]) -> Tensor:
+        """Return the covariance of the images of two opposite `looks` with the noise of the judged values."""
+        first = looks[0]
+        assert first.target is not None
+        added = self._measurement - first.target  # z / tau
+        return ((images[0] - images[1]) * added / 2)[self.judged].mean()

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from restore.errors import UsageError
 from restore.fitting.acceleration import Calls
+from restore.fitting.draws import Draw
 from restore.fitting.judge import Fitted, Judge
 from restore.fitting.loop import fit
 from restore.fitting.network import build_priors, make_optimizer
@@ -126,6 +127,8 @@ class _Stack:
         for group in self.groups:
             group.pass_through(self.plan)
         self.optimizer.step()
+        for group in self.groups:
+            group.look(iteration, self.plan)
         rate = self.optimizer.param_groups[0]["lr"]
         for group in self.groups:
             staying: list[int] = []
@@ -185,14 +188,26 @@ class _Group:
         )
         self.good = [at for at in range(len(self.members)) if all(at in one.good for one in passes)]
 
-    def _pass(self, number: int, plan: Plan) -> _Pass:
-        draws = [member.subject.draw() for member in self.members]
+    def look(self, iteration: int, plan: Plan) -> None:
+        """Show each network what its picture's subject asks it to look at after this step."""
+        for number in range(len(self.networks)):
+            asked = [member.subject.looks(iteration) for member in self.members]
+            outputs = [self._call(number, draws, plan).detach() for draws in zip(*asked, strict=True)]
+            for at, (member, looks) in enumerate(zip(self.members, asked, strict=True)):
+                if looks:
+                    member.subject.look([output[at : at + 1] for output in outputs], looks)
+
+    def _call(self, number: int, draws: Sequence[Draw], plan: Plan) -> Tensor:
         inputs = draws[0].inputs
         if len(draws) > 1:
             inputs = [torch.cat(parts).contiguous() for parts in zip(*(draw.inputs for draw in draws), strict=True)]
         if self._calls is None:
             self._calls = Calls(list(self.networks), plan.accelerate, torch.device(plan.device))
-        output = self._calls(number, inputs, plan.precision)
+        return self._calls(number, inputs, plan.precision)
+
+    def _pass(self, number: int, plan: Plan) -> _Pass:
+        draws = [member.subject.draw() for member in self.members]
+        output = self._call(number, draws, plan)
         scored = [
             member.subject.score(output[at : at + 1], draw)
             for at, (member, draw) in enumerate(zip(self.members, draws, strict=True))

@@ -83,6 +83,9 @@ class Training(Subject):
         self._optimizer.step()
         if self._recurs:
             project_(self.networks)
+        for number in range(len(self.networks)):
+            if looks := self.looks(iteration):
+                self.look([self._calls(number, draw.inputs, self.precision).detach() for draw in looks], looks)
         rate = self._optimizer.param_groups[0]["lr"]
         return self.advance(iteration, mean_image(images), loss, misfit, rate, self.seconds)
 
@@ -125,7 +128,6 @@ class Training(Subject):
 
     def _set_back(self, iteration: int, trouble: str, loss: float) -> None:
         self.set_back.append(loss)
-        self.forget()
         if self._rescue.exhausted:
             self.gave_up = True
             self.warnings.append(f"at step {iteration} {trouble} once more: gave up and kept the best image so far.")

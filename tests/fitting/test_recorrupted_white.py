@@ -11,17 +11,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from restore.errors import UsageError
-from restore.fitting import make_plan
+from restore.fitting import Training, fit, make_plan
 from restore.fitting.judge import Fitted
 from restore.fitting.network import build_prior
 from restore.fitting.recorrupted import WHITE_RECORRUPTION, Recorrupted
 from restore.fitting.shrinkage import kept_share
 from restore.fitting.subject import Subject
-from restore.fitting.trace import Trace
+from restore.fitting.trace import Step, Trace
 from restore.problems.noise_level import NoiseLevel
 from restore.problems.padding import Padding
 from restore.problems.problem import Problem, denoising
-from restore.settings import FitSettings
+from restore.settings import FitSettings, Plan
 
 SIGMA = 25.5
 ASKED = FitSettings(objective="recorrupted")
@@ -44,11 +44,10 @@ def blurred(image: Tensor) -> Tensor:
     return F.conv2d(F.pad(image, (1, 1, 1, 1), mode="reflect"), kernel)
 
 
-def test_auto_takes_it_where_weak_noise_is_known() -> None:
-    problem = dataclasses.replace(problem_of(scene(64)[1]), sigma=12.0, level=NoiseLevel((12 / 255) ** 2))
+def test_auto_takes_it_where_the_noise_is_known() -> None:
+    problem = problem_of(scene(64)[1])
     plan = make_plan(problem, FitSettings())
     assert (plan.objective, plan.stop, plan.optimizer) == ("recorrupted", "heldout", "muon")
-    assert make_plan(problem_of(scene(64)[1]), FitSettings()).objective == "blindspot"  # strong noise
     assert make_plan(dataclasses.replace(problem, level=None), FitSettings()).objective == "blindspot"
     assert make_plan(dataclasses.replace(problem, sigma=0.0), FitSettings()).objective == "blindspot"
     assert make_plan(problem, FitSettings(prior="dip")).objective == "blindspot"
@@ -56,15 +55,6 @@ def test_auto_takes_it_where_weak_noise_is_known() -> None:
     assert make_plan(problem, FitSettings(optimizer="adam")).networks == 1
     with pytest.raises(UsageError, match="strength could be estimated"):
         make_plan(dataclasses.replace(problem, level=None), ASKED)
-
-
-def test_strong_noise_takes_fewer_steps() -> None:
-    steps = [
-        make_plan(dataclasses.replace(problem_of(scene(64)[1]), sigma=sigma), ASKED).iterations
-        for sigma in (5.0, 10.0, 20.0, 40.0)
-    ]
-    assert steps[0] == steps[1] > steps[2] > steps[3]
-    assert steps[3] == pytest.approx(steps[1] / 2, abs=1)
 
 
 def test_what_is_asked_for_knows_nothing_of_what_is_shown() -> None:
@@ -92,24 +82,70 @@ def test_what_is_asked_for_knows_nothing_of_what_is_shown() -> None:
             assert float(torch.stack(values)[:, :, half].mean()) == pytest.approx(power * (1 + tau**2), rel=0.05)
 
 
-def test_the_held_out_error_is_that_of_an_image_that_knows_the_noise() -> None:
+def filtered(problem: Problem, plan: Plan, steps: int) -> tuple[Subject, list[Step]]:
     """A fixed filter stands for the network: its true error is known, and so is its covariance with the noise."""
-    clean, noisy = scene(256)
-    problem = problem_of(noisy)
-    plan = dataclasses.replace(make_plan(problem, ASKED), held_out=0.5)
     subject = Subject(problem, plan, build_prior(problem, plan))
-    for iteration in range(1, 41):
+    taken = []
+    for iteration in range(1, steps + 1):
         draw = subject.draw()
         image, score = subject.score(blurred(draw.input), draw)
-        subject.advance(iteration, image, score.loss.item(), score.misfit.item(), 0.0, 0.0)
-    average = subject.average.image
-    assert average is not None
+        if looks := subject.looks(iteration):
+            subject.look([blurred(look.input) for look in looks], looks)
+        taken.append(subject.advance(iteration, image, score.loss.item(), score.misfit.item(), 0.0, 0.0))
+    return subject, taken
+
+
+def test_the_held_out_error_is_that_of_an_image_that_knows_the_noise() -> None:
+    clean, noisy = scene(256)
+    problem = problem_of(noisy)
+    subject, taken = filtered(problem, dataclasses.replace(make_plan(problem, ASKED), held_out=0.1), 40)
     variance = (SIGMA / 255) ** 2
     assert subject.covariance == pytest.approx(0.6 * variance, rel=0.03)
-    error, deviation = subject.held_out_error(average)
-    assert error is not None and deviation is not None
-    true = float((average - clean).square()[subject.held_out].mean())
+    error, _ = subject.held_out_error(taken[-1].image)
+    assert error is not None
+    wrong = (taken[-1].image - clean).square()
+    true = float(wrong[subject.held_out].mean())
     assert error - variance == pytest.approx(true, rel=0.06)
+    # Looks show the held-out pixels, so they are as good as the others; as they were filled in they would be better
+    # here, for this filter keeps noise.
+    assert true == pytest.approx(float(wrong[~subject.held_out].mean()), rel=0.1)
+    assert subject.average.image is not None
+    filled = float((subject.average.image - clean).square()[subject.held_out].mean())
+    assert filled < 0.8 * true
+
+
+def test_a_smooth_picture_is_stopped_by_filled_pixels_and_their_leverage() -> None:
+    noisy = scene(256)[1]
+    problem = problem_of(noisy)
+    subject, taken = filtered(problem, dataclasses.replace(make_plan(problem, ASKED), held_out=0.1), 40)
+    assert subject.average.image is not None
+    variance, judged = (SIGMA / 255) ** 2, subject.held_out
+    blind = float((subject.average.image - noisy).square()[judged].mean()) - variance
+    h = subject.covariance / variance
+    assert taken[-1].held_out == pytest.approx((1 - h) ** 2 * blind + h**2 * variance + variance, rel=1e-5)
+    assert [step.iteration for step in taken if step.held_out is not None] == [10, 20, 30, 40]
+
+
+def test_a_rough_picture_is_stopped_by_steins_estimate() -> None:
+    rough = 0.5 + 0.3 * torch.sign(torch.randn(1, 256, 256, generator=torch.Generator().manual_seed(5)))
+    noisy = rough + SIGMA / 255 * torch.randn(rough.shape, generator=torch.Generator().manual_seed(6))
+    problem = problem_of(noisy, NoiseLevel((SIGMA / 255) ** 2))
+    subject, taken = filtered(problem, dataclasses.replace(make_plan(problem, ASKED), held_out=0.1), 10)
+    assert taken[-1].held_out == subject.held_out_error(taken[-1].image)[0]
+
+
+def test_held_out_pixels_teach_nothing() -> None:
+    noisy = scene(64)[1]
+    problem = problem_of(noisy)
+    plan = dataclasses.replace(make_plan(problem, ASKED), held_out=0.1, iterations=12, precision="float32")
+    plan = dataclasses.replace(plan, network={"channels": (8, 8), "tail": 1})
+    held_out = Training(problem, plan).held_out
+    other = dataclasses.replace(problem, measurement=torch.where(held_out, 0.3, problem.measurement))
+    first, second = fit(problem, plan), fit(other, plan)
+    assert first.trace.loss == second.trace.loss
+    assert torch.equal(first.output, second.output)
+    assert not torch.equal(first.image[held_out], second.image[held_out])  # but they are shown in looks
+    assert torch.equal(first.image[~held_out], second.image[~held_out])
 
 
 def test_clipped_values_do_not_judge() -> None:
@@ -118,10 +154,10 @@ def test_clipped_values_do_not_judge() -> None:
     noisy = (dark + SIGMA / 255 * torch.randn(dark.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
     problem = problem_of(noisy)
     plan = make_plan(problem, ASKED)
-    everyone = torch.ones_like(problem.known)
-    objective = Recorrupted(problem, plan, Padding((64, 64), 16, 32), everyone, torch.Generator())
+    tenth = torch.rand(problem.known.shape, generator=torch.Generator().manual_seed(1)) < 0.1
+    objective = Recorrupted(problem, plan, Padding((64, 64), 16, 32), tenth, torch.Generator())
     assert not objective.judged[..., 36:, :].any()
-    assert objective.judged[..., :28, :].all()
+    assert torch.equal(objective.judged[..., :28, :], tenth[..., :28, :])
     assert objective.variance is not None
     assert float(objective.variance[..., 36:, :].mean()) < 0.5 * float(objective.variance[..., :28, :].mean())
 

@@ -18,6 +18,7 @@ from restore.fitting.stacked import can_be_stacked, stacked
 from restore.fitting.subject import Subject
 from restore.priors import initialise, make_prior
 from restore.priors.normalisation import NORMALISATIONS
+from restore.problems.noise_level import NoiseLevel
 from restore.problems.problem import Problem, denoising, inpainting
 from restore.settings import FitSettings, Plan
 
@@ -56,7 +57,7 @@ def _wide(problem: Problem) -> Problem:
     return dataclasses.replace(problem, measurement=problem.measurement.double())
 
 
-@pytest.mark.parametrize("objective", ["fit", "blindspot"])
+@pytest.mark.parametrize("objective", ["fit", "blindspot", "recorrupted"])
 @pytest.mark.parametrize("prior", SMALL)
 @pytest.mark.parametrize("together", [8, 3, 1])
 @pytest.mark.usefixtures("in_float64")
@@ -64,9 +65,11 @@ def test_in_float64_each_result_is_that_of_the_lone_fit(
     prior: str, objective: str, together: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("restore.fitting.stack._together", lambda *words: together)  # networks that are made one
-    if (prior, objective) == ("decoder", "blindspot"):
+    if prior == "decoder":
         objective = "auto"
     problems = [_wide(problem) for problem in _problems(8)]
+    if objective == "recorrupted":
+        problems = [dataclasses.replace(problem, level=NoiseLevel((25 / 255) ** 2)) for problem in problems]
     plans = _plans(problems, prior, objective=objective)
     results = fit_stack(problems, plans)
     assert results[0].image.dtype == torch.float64
