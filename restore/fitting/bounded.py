@@ -87,7 +87,7 @@ def tile_plan(problem: Problem, plan: Plan, settings: FitSettings, side: int) ->
     overlap = min(OVERLAP, side // 4)
     part = fullest(problem, make_layout(problem.size, side, overlap))
     steps = plan.iterations if settings.iterations is not None else make_plan(part, settings).iterations
-    warm = warm_steps(dataclasses.replace(plan, iterations=steps), settings)
+    warm = warm_steps(dataclasses.replace(plan, iterations=steps), settings, problem.kind)
     return dataclasses.replace(plan, iterations=steps, tile_side=side, tile_overlap=overlap, tile_iterations=warm)
 
 

@@ -3,9 +3,9 @@
     y ~ sum_i w_i x_i,    sum_i w_i = 1
 
 x_i is the image of tile i, w_i its window (`restore.fitting.tiles`). A network that is shown the picture learns to
-restore pictures of this noise, so it begins with the weights of the tile before. What a network is fed as a code is
-the picture itself to it; there every tile begins anew. The tile that was fitted with drawn weights has learned least
-when its turn is over, so it has another one at the end.
+restore pictures of this noise, so it begins with the weights of the tile before, handed over as the same function
+(`restore.fitting.handover`). What a network is fed as a code is the picture itself to it; there every tile begins anew.
+The tile that was fitted with drawn weights has learned least when its turn is over, so it has another one at the end.
 """
 
 from __future__ import annotations
@@ -39,6 +39,12 @@ WARM = 0.33
 FEWEST = 40
 """Steps below which no such tile is cut."""
 
+WARM_MUON, FEWEST_MUON = 0.17, 20
+"""The same of denoising by Muon, which is soon where it was: the rest of the steps is there to be averaged."""
+
+WARM_RATE = 0.67
+"""Learning rate of such a tile, as a multiple of that from drawn weights: it has less to learn, and scatters less."""
+
 SEED_STEP = 1_000_003
 """Between the seeds of neighbouring tiles, so that they draw different pixels."""
 
@@ -71,16 +77,24 @@ def fit_tiles(
     return _Tiled(problem, plan, settings, observers, checkpoint).run()
 
 
-def warm_steps(plan: Plan, settings: FitSettings) -> int:
+def warm_steps(plan: Plan, settings: FitSettings, kind: str) -> int:
     """Return the largest number of steps of a tile of this `plan` that begins with another's weights; 0 for none.
 
     A number of steps that was asked for holds for every tile.
+
+    Args:
+        kind: of the problem.
     """
     if plan.objective == "fit":
         return 0
     if settings.iterations is not None:
         return plan.iterations
-    return min(plan.iterations, max(FEWEST, round(WARM * plan.iterations)))
+    warm, fewest = (WARM_MUON, FEWEST_MUON) if _is_quick(plan, kind) else (WARM, FEWEST)
+    return min(plan.iterations, max(fewest, round(warm * plan.iterations)))
+
+
+def _is_quick(plan: Plan, kind: str) -> bool:
+    return kind == "denoise" and plan.optimizer == "muon"
 
 
 class _Learned:
@@ -99,7 +113,7 @@ class _Learned:
     def taken(self) -> dict[str, Any]:
         """Return it and let go of the network."""
         training, self._training = self._training, None
-        return {} if training is None else training.learned()
+        return {} if training is None else {**training.learned(), "statistics": training.statistics()}
 
 
 class _Tiled:
@@ -203,16 +217,21 @@ class _Tiled:
     def _plan(self, part: Problem, index: int, seconds: float) -> Plan:
         """Return the plan of a tile that begins when so many seconds have gone."""
         plan = make_plan(part, self.settings)
-        warm = warm_steps(plan, self.settings) if self.learned else 0
+        warm = warm_steps(plan, self.settings, self.problem.kind) if self.learned else 0
         budget = self.settings.time_budget
         if budget is not None:
             # In a tile whose weights are drawn, steps are as long but more of them are needed.
             drawn = plan.objective != "fit" and not self.learned
             rest = len(self._left()) - (index not in self.done) + (drawn or self.first not in (None, index))
-            own = 1 / WARM if drawn else 1.0
+            own = plan.iterations / warm_steps(plan, self.settings, self.problem.kind) if drawn else 1.0
             budget = max(0.0, budget - seconds) * own / (own + rest)
         seed = (plan.seed + SEED_STEP * index) % 2**31
-        return dataclasses.replace(plan, iterations=warm or plan.iterations, seed=seed, time_budget=budget)
+        rate = plan.learning_rate
+        if warm and self.settings.learning_rate is None and _is_quick(plan, self.problem.kind):
+            rate *= WARM_RATE
+        return dataclasses.replace(
+            plan, iterations=warm or plan.iterations, learning_rate=rate, seed=seed, time_budget=budget
+        )
 
     def _fit(self, index: int, seconds: float) -> None:
         """Fit a tile and join it to the picture.

@@ -9,11 +9,14 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from restore.cells import project_
 from restore.fitting.acceleration import Calls
+from restore.fitting.handover import channel_statistics, hand_over_
 from restore.fitting.network import build_priors, make_optimizer
+from restore.fitting.precision import arithmetic
 from restore.fitting.rescue import Rescue
 from restore.fitting.subject import Subject, mean_image
 from restore.fitting.trace import Step
@@ -29,6 +32,7 @@ class Training(Subject):
     Args:
         problem, plan: of the fit.
         start: what `learned` gave of another fit with such a network, to begin with; None begins with drawn weights.
+            With the `statistics` of its channels on the other picture, normalisation takes them up (`hand_over_`).
 
     Attributes:
         networks: all of them.
@@ -49,6 +53,8 @@ class Training(Subject):
             self.networks.load_state_dict(start["networks"])
             groups = self._optimizer.state_dict()["param_groups"]  # the rates are the plan's
             self._optimizer.load_state_dict({"state": start["optimizer"], "param_groups": groups})
+            if "statistics" in start:
+                self._take_over(start["statistics"])
         self._recurs = plan.cell != "none"
         self._rescue = Rescue(self.networks, self._optimizer, plan.rewind_rate, self.scored_pixels)
         self.precision = plan.precision
@@ -94,6 +100,10 @@ class Training(Subject):
         known = self._optimizer.state_dict()["state"]
         return copy.deepcopy({"networks": self.networks.state_dict(), "optimizer": known})
 
+    def statistics(self) -> dict[str, Tensor]:
+        """Return mean and deviation of the channels on this picture, which tell another fit what they were here."""
+        return channel_statistics(self.networks, self._show)
+
     def state(self) -> dict[str, Any]:
         """Return all that the next steps depend on."""
         return {
@@ -125,6 +135,22 @@ class Training(Subject):
     def seconds(self) -> float:
         """Seconds since the first step could begin."""
         return time.perf_counter() - self._began
+
+    def _show(self) -> float:
+        """Show every network what a step would, and return what it would be worth."""
+        losses = []
+        with arithmetic(self.plan.precision, self.device), torch.no_grad():
+            for network in self.networks:
+                draw = self.draw()
+                losses.append(self.score(network(*draw.inputs), draw)[1].loss.item())
+        return statistics.fmean(losses)
+
+    def _take_over(self, statistics: Mapping[str, Tensor]) -> None:
+        """Be the same function as where the `statistics` are from, if that is of use on this picture."""
+        weights, loss = copy.deepcopy(self.networks.state_dict()), self._show()
+        hand_over_(self.networks, statistics, self._show)
+        if not self._show() < loss:
+            self.networks.load_state_dict(weights)
 
     def _set_back(self, iteration: int, trouble: str, loss: float) -> None:
         self.set_back.append(loss)

@@ -114,9 +114,10 @@ def test_steps_of_later_tiles_are_fewer_unless_a_number_was_asked_for() -> None:
     problem = _noisy(_scene())
     settings = FitSettings(**SMALL)
     plan = make_plan(problem, settings)
-    assert 0 < warm_steps(plan, settings) < plan.iterations
-    assert warm_steps(dataclasses.replace(plan, iterations=30), FitSettings(iterations=30)) == 30
-    assert warm_steps(dataclasses.replace(plan, objective="fit"), settings) == 0
+    assert 0 < warm_steps(plan, settings, "denoise") < plan.iterations
+    assert warm_steps(plan, settings, "denoise") < warm_steps(plan, settings, "inpaint")
+    assert warm_steps(dataclasses.replace(plan, iterations=30), FitSettings(iterations=30), "denoise") == 30
+    assert warm_steps(dataclasses.replace(plan, objective="fit"), settings, "denoise") == 0
 
 
 def test_what_was_learned_is_what_the_next_fit_begins_with() -> None:
