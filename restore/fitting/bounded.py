@@ -14,7 +14,7 @@ from restore.fitting.judge import Fitted
 from restore.fitting.loop import fit
 from restore.fitting.memory import granted, is_out_of_memory, release
 from restore.fitting.plan import make_plan
-from restore.fitting.tiled import fit_tiles, warm_steps
+from restore.fitting.tiled import first_steps, fit_tiles, warm_steps
 from restore.fitting.tiles import make_layout
 from restore.fitting.trace import Observer
 from restore.problems.problem import Problem
@@ -87,7 +87,8 @@ def tile_plan(problem: Problem, plan: Plan, settings: FitSettings, side: int) ->
     overlap = min(OVERLAP, side // 4)
     part = fullest(problem, make_layout(problem.size, side, overlap))
     steps = plan.iterations if settings.iterations is not None else make_plan(part, settings).iterations
-    warm = warm_steps(dataclasses.replace(plan, iterations=steps), settings, problem.kind)
+    whole = dataclasses.replace(plan, iterations=steps)
+    steps, warm = (count(whole, settings, problem.kind) for count in (first_steps, warm_steps))
     return dataclasses.replace(plan, iterations=steps, tile_side=side, tile_overlap=overlap, tile_iterations=warm)
 
 

@@ -31,7 +31,7 @@ from restore.problems.holes import hole_radius
 from restore.problems.problem import Problem
 from restore.settings import FitSettings, Plan
 
-__all__ = ["fit_tiles", "warm_steps"]
+__all__ = ["first_steps", "fit_tiles", "warm_steps"]
 
 WARM = 0.33
 """Steps of a tile that begins with the weights of the one before it, as a multiple of those from drawn weights."""
@@ -39,8 +39,11 @@ WARM = 0.33
 FEWEST = 40
 """Steps below which no such tile is cut."""
 
-WARM_MUON, FEWEST_MUON = 0.17, 20
+WARM_MUON, FEWEST_MUON = 0.14, 20
 """The same of denoising by Muon, which is soon where it was: the rest of the steps is there to be averaged."""
+
+FIRST_MUON = 0.5
+"""Steps of the first tile then, which has another turn, as a multiple of those of a picture of its size."""
 
 WARM_RATE = 0.67
 """Learning rate of such a tile, as a multiple of that from drawn weights: it has less to learn, and scatters less."""
@@ -91,6 +94,12 @@ def warm_steps(plan: Plan, settings: FitSettings, kind: str) -> int:
         return plan.iterations
     warm, fewest = (WARM_MUON, FEWEST_MUON) if _is_quick(plan, kind) else (WARM, FEWEST)
     return min(plan.iterations, max(fewest, round(warm * plan.iterations)))
+
+
+def first_steps(plan: Plan, settings: FitSettings, kind: str) -> int:
+    """Return the largest number of steps of the first tile, where `plan` is that of a picture of its size."""
+    shorter = plan.objective != "fit" and settings.iterations is None and _is_quick(plan, kind)
+    return max(FEWEST, round(FIRST_MUON * plan.iterations)) if shorter else plan.iterations
 
 
 def _is_quick(plan: Plan, kind: str) -> bool:
@@ -223,14 +232,14 @@ class _Tiled:
             # In a tile whose weights are drawn, steps are as long but more of them are needed.
             drawn = plan.objective != "fit" and not self.learned
             rest = len(self._left()) - (index not in self.done) + (drawn or self.first not in (None, index))
-            own = plan.iterations / warm_steps(plan, self.settings, self.problem.kind) if drawn else 1.0
+            own = self.plan.iterations / warm_steps(plan, self.settings, self.problem.kind) if drawn else 1.0
             budget = max(0.0, budget - seconds) * own / (own + rest)
         seed = (plan.seed + SEED_STEP * index) % 2**31
         rate = plan.learning_rate
         if warm and self.settings.learning_rate is None and _is_quick(plan, self.problem.kind):
             rate *= WARM_RATE
         return dataclasses.replace(
-            plan, iterations=warm or plan.iterations, learning_rate=rate, seed=seed, time_budget=budget
+            plan, iterations=warm or self.plan.iterations, learning_rate=rate, seed=seed, time_budget=budget
         )
 
     def _fit(self, index: int, seconds: float) -> None:
