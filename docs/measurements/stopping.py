@@ -3,8 +3,8 @@
     python docs/measurements/stopping.py CROP SIGMAS PRIOR OBJECTIVE PICTURE [PICTURE ...]
 
 CROP pixels a side from the middle of each true PICTURE; SIGMAS with commas, on the scale of 0 to 255; `auto` for the
-objective is the default's. Prints a Markdown table: the PSNR in dB of what would have been written, the highest of the
-same averaged picture, looked at every ten steps, and the last. What docs/real-noise.md measures.
+objective is the default's. Prints a Markdown table: the PSNR in dB of the image that the rule held-out chooses, the
+highest of the same averaged image, looked at every ten steps, and the last. What docs/real-noise.md measures.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Beyond:
         if step.check:
             error = (step.image.clamp(0, 1) - self.true).square().mean().item()
             self.psnr[step.iteration] = -10 * np.log10(error)
-        if self.stopped is None and (self.rule(step).stop or step.iteration == self.plan.iterations):
+        if self.stopped is None and (self.rule(step).stop or step.iteration >= self.plan.iterations):
             self.stopped = step.iteration
             self.written = self.psnr[self.rule.iteration]
         if self.stopped is not None and step.iteration >= BEYOND * self.stopped:
@@ -63,6 +63,8 @@ def measure(path: str, crop: int, sigma: float, prior: str, objective: str) -> t
     )
     problem = examine(noisy).problem(noisy)
     plan = make_plan(problem, FitSettings(prior=prior, objective=objective, device="cpu"))
+    if plan.stop != "heldout":
+        raise SystemExit(f"{path}, sigma {sigma:g}: nothing is held out, so no rule speaks; take more pixels.")
     beyond = Beyond(plan, torch.from_numpy(clean)[None])
     endless = dataclasses.replace(plan, iterations=10 * (1 + int(BEYOND * plan.iterations) // 10), patience=10**9)
     fit(problem, endless, [beyond])

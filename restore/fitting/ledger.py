@@ -27,7 +27,8 @@ class Ledger:
         iterations, best: steps, and steps of the images that were kept.
         seconds: that all took.
         parameters, precision: of the last network.
-        errors: by the fit's name, if it had held-out pixels: their error, its standard error, and the fit's pixels.
+        errors: by the fit's name, if it had held-out pixels: their error, its standard error, their noise's
+            covariance with the image, and the fit's pixels.
         reasons: for which they ended.
         set_back: the losses of all steps that were set back.
         warnings: in sentences, each once.
@@ -39,7 +40,7 @@ class Ledger:
     seconds: float = 0.0
     parameters: int = 0
     precision: str = ""
-    errors: dict[str, tuple[float, float, int]] = field(default_factory=dict)
+    errors: dict[str, tuple[float, float, float, int]] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
     set_back: list[float] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -59,7 +60,8 @@ class Ledger:
         self.parameters, self.precision = fitted.parameters, fitted.precision
         if kept and fitted.held_out_error is not None and fitted.held_out_deviation is not None:
             pixels = fitted.image.shape[-2] * fitted.image.shape[-1]
-            self.errors[name] = (fitted.held_out_error, fitted.held_out_deviation, pixels)
+            covariance = fitted.held_out_covariance
+            self.errors[name] = (fitted.held_out_error, fitted.held_out_deviation, covariance, pixels)
         self.reasons.append(fitted.stop_reason)
         self.set_back += fitted.set_back
         self.warnings += [f"{name}: {warning}" for warning in fitted.warnings]
@@ -67,11 +69,13 @@ class Ledger:
     def fitted(self, image: Tensor, plan: Plan, tiles: int, done: int) -> Fitted:
         """Return all as one fit, whose image this is."""
         errors = list(self.errors.values())
-        pixels = sum(count for _, _, count in errors)
+        pixels = sum(count for *_, count in errors)
         error = deviation = None
+        covariance = 0.0
         if pixels:
-            error = sum(each * count for each, _, count in errors) / pixels
-            deviation = math.sqrt(sum((each * count) ** 2 for _, each, count in errors)) / pixels
+            error = sum(each * count for each, *_, count in errors) / pixels
+            deviation = math.sqrt(sum((each * count) ** 2 for _, each, _, count in errors)) / pixels
+            covariance = sum(each * count for _, _, each, count in errors) / pixels
         return Fitted(
             image=image,
             last=image,
@@ -89,6 +93,7 @@ class Ledger:
             trace=self.trace,
             tiles=tiles,
             tiles_fitted=done,
+            held_out_covariance=covariance,
         )
 
     def state(self) -> dict[str, Any]:

@@ -72,11 +72,9 @@ class Recorrupted:
             )
         self._plan, self._padding, self._generator = plan, padding, generator
         self.generators: Sequence[torch.Generator] = (generator,)
-        measurement = problem.measurement
-        self._shown = fill_from_neighbours(measurement, problem.known.float())
-        self._measurement = measurement
+        self._measurement = measurement = problem.measurement
+        self._known = problem.known.float()
         self._scored = (problem.known & ~held_out).float()
-        self._visible = (~held_out).float()
         self.variance: Tensor | None = None
         self.roughness = 0.0
         self._tau = RECORRUPTION if problem.covariance is not None else WHITE_RECORRUPTION
@@ -86,46 +84,47 @@ class Recorrupted:
             self._root = root.to(measurement.device, torch.complex64)
         elif problem.level is not None:
             # Of the strength too the held-out pixels must tell nothing.
-            pixels = fill_from_neighbours(self._shown, self._visible)[0].cpu().numpy()
+            filled = fill_from_neighbours(measurement, self._scored)
+            pixels = filled[0].cpu().numpy()
             self._level = torch.from_numpy(problem.level.at(pixels))[None].to(measurement.device)
             self.variance = self._level.square()
             whole = torch.from_numpy(problem.level.kept(pixels) > CLIPPED)[None].to(measurement.device)
             if int((self.judged & whole).sum()) >= FEWEST_JUDGED:
                 self.judged = self.judged & whole
-            self.roughness = self._roughness(held_out)
+            self.roughness = self._roughness(filled)
 
     def draw(self) -> Draw:
         """Return the measurement with more noise, and what is asked for."""
         noise = self.noise()
-        shown, scored, visible = self._shown + self._tau * noise, self._scored, self._visible
+        scored = visible = self._scored
+        if self.variance is None:
+            visible = self._known  # a network that is judged by nothing may see all
         if self._plan.hidden > 0:
-            draw = torch.rand(scored.shape, generator=self._generator, device=shown.device)
+            draw = torch.rand(scored.shape, generator=self._generator, device=noise.device)
             scored = scored * (draw < self._plan.hidden)
             visible = visible - scored
-        if self._plan.hidden > 0 or self.variance is not None:
-            shown = fill_from_neighbours(shown, visible)
-        return Draw(self._padding.pad(shown), None, scored, target=self._measurement - noise / self._tau)
+        return self._pair(noise, visible, scored)
 
     def looks(self) -> list[Draw]:
         """Return the measurement with more noise and with its opposite, the held-out pixels among the others."""
         noise = self.noise()
-        return [
-            Draw(
-                self._padding.pad(self._shown + sign * self._tau * noise),
-                None,
-                self._scored,
-                target=self._measurement - sign * noise / self._tau,
-            )
-            for sign in (1, -1)
-        ]
+        return [self._pair(each, self._known, self._scored) for each in (noise, -noise)]
 
-    def _roughness(self, held_out: Tensor) -> float:
+    def _pair(self, noise: Tensor, visible: Tensor, scored: Tensor) -> Draw:
+        """Return what is shown and asked for with this new noise, where only the `visible` pixels are to be seen.
+
+        Others are filled when the noise is added: a mean of neighbours without it would tell of theirs.
+        """
+        shown = fill_from_neighbours(self._measurement + self._tau * noise, visible)
+        return Draw(self._padding.pad(shown), None, scored, target=self._measurement - noise / self._tau)
+
+    def _roughness(self, filled: Tensor) -> float:
         if not bool(self.judged.any()):
             return 0.0
         assert self.variance is not None
-        difference = fill_from_neighbours(self._shown, (~held_out).float()) - self._measurement
         noise = self.variance[self.judged].mean().item() * (1 + 1 / 8)  # a mean of eight has an eighth of it
-        return math.sqrt(max(0.0, difference[self.judged].square().mean().item() / noise - 1))
+        difference = (filled - self._measurement)[self.judged]
+        return math.sqrt(max(0.0, difference.square().mean().item() / noise - 1))
 
     def noise(self) -> Tensor:
         """Return noise (1, C, H, W) of the level, or of the covariance on a torus."""

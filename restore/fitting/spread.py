@@ -11,7 +11,9 @@ from torch import Tensor
 
 from restore.fitting.averaging import OutputAverage
 from restore.fitting.judge import Fitted
+from restore.fitting.masking import fill_from_neighbours
 from restore.fitting.trace import Step
+from restore.fitting.training import Training
 from restore.problems.problem import Problem
 
 __all__ = ["Spread", "uncertainty"]
@@ -31,24 +33,37 @@ class Spread:
     """
 
     def __init__(self, decay: float) -> None:
-        self._average = OutputAverage(decay)
+        self._mean, self._average = OutputAverage(decay), OutputAverage(decay)
+        self._filled: Tensor | None = None
         self._least = math.inf
         self.variance: Tensor | None = None
 
+    def attach(self, training: Training) -> None:
+        """Remember which pixels the steps fill from their neighbours: these say less than they would when shown."""
+        self._filled = training.shown_in_looks
+
     def __call__(self, step: Step) -> None:
         """Take in a step."""
-        current = self._average.update((step.output - step.image).square())
+        current = self._average.update((step.output - self._mean.update(step.output)).square())
         better = step.check and (step.held_out is None or step.held_out < self._least)
         if better or self.variance is None:  # a fit may end before its first check
             self._least = self._least if step.held_out is None else step.held_out
             self.variance = current.clone()
+            if self._filled is not None:
+                self.variance = fill_from_neighbours(self.variance, (~self._filled).float())
 
     def state(self) -> dict[str, Any]:
         """Return what was seen so far."""
-        return {"average": self._average.state(), "least": self._least, "variance": self.variance}
+        return {
+            "mean": self._mean.state(),
+            "average": self._average.state(),
+            "least": self._least,
+            "variance": self.variance,
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take back what `state` returned."""
+        self._mean.restore(state["mean"])
         self._average.restore(state["average"])
         self._least, self.variance = state["least"], state["variance"]
 

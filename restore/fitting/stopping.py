@@ -59,7 +59,7 @@ class HeldOut(StoppingRule):
 
     These pixels carry the same noise as all others, so their mean squared error is that of the true image plus
     sigma^2: its minimum is the best image, for any network, normalisation and noise, as long as the noise is
-    independent between pixels.
+    independent between pixels. Where they are shown in looks, `Subject` tells the error in another way.
 
     Args:
         warmup: steps before which the fit is not ended.

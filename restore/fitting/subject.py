@@ -91,10 +91,12 @@ class Subject:
         return self._objective.looks()
 
     def look(self, outputs: Sequence[Tensor], looks: Sequence[Draw]) -> None:
-        """Take in what a network made of its `looks`."""
+        """Take in what a network made of its `looks`, unless it is not finite: no loss has vouched for its weights."""
         assert isinstance(self._objective, Recorrupted)
         images = [self._objective.image(output.float(), draw) for output, draw in zip(outputs, looks, strict=True)]
-        self._looks.append((mean_image(images), self._objective.covariance(images, looks)))
+        image, covariance = mean_image(images), self._objective.covariance(images, looks)
+        if bool(image.isfinite().all()):
+            self._looks.append((image, covariance))
 
     def advance(
         self, iteration: int, image: Tensor, loss: float, misfit: float, learning_rate: float, seconds: float
@@ -129,6 +131,11 @@ class Subject:
         return image if image is None or looked is None else torch.where(self.held_out, looked, image)
 
     @property
+    def shown_in_looks(self) -> Tensor | None:
+        """Where the image is not the average of the steps' images but of looks, bool (1, 1, H, W); None for nowhere."""
+        return None if self._judged is None else self.held_out
+
+    @property
     def covariance(self) -> float:
         """Of the averaged image with the noise of the held-out pixels; 0 where it has never seen them."""
         return 0.0 if self._covariance.image is None else self._covariance.image.item()
@@ -155,16 +162,18 @@ class Subject:
 
             (1 - h)^2 e^2 + h^2 sigma^2.
 
+        Both variances are those of the pixels that judge.
+
         Where the picture is rough, what is filled in misleads the network, and Stein's estimate is taken.
         """
         own = self.held_out_error(image)[0]
         if self._judged is None or self._looked.image is None or own is None or self._rough:
             return own
         assert self.average.image is not None
-        variance = (self.problem.sigma / 255) ** 2
-        leverage = self.covariance / (variance - self._clipped)
-        blind = (self.average.image - self.problem.measurement).square()[self._judged].mean().item() + self._clipped
-        return (1 - leverage) ** 2 * (blind - variance) + leverage**2 * variance + variance
+        variance = (self.problem.sigma / 255) ** 2 - self._clipped
+        leverage = self.covariance / variance
+        blind = (self.average.image - self.problem.measurement).square()[self._judged].mean().item() - variance
+        return (1 - leverage) ** 2 * blind + leverage**2 * variance + variance + self._clipped
 
     def _is_check(self, iteration: int) -> bool:
         return iteration % CHECK_EVERY == 0 or iteration == self.plan.iterations

@@ -227,20 +227,19 @@ class _Tiled:
         """Return the plan of a tile that begins when so many seconds have gone."""
         plan = make_plan(part, self.settings)
         warm = warm_steps(plan, self.settings, self.problem.kind) if self.learned else 0
+        first = first_steps(plan, self.settings, self.problem.kind)
         budget = self.settings.time_budget
         if budget is not None:
             # In a tile whose weights are drawn, steps are as long but more of them are needed.
             drawn = plan.objective != "fit" and not self.learned
             rest = len(self._left()) - (index not in self.done) + (drawn or self.first not in (None, index))
-            own = self.plan.iterations / warm_steps(plan, self.settings, self.problem.kind) if drawn else 1.0
+            own = first / warm_steps(plan, self.settings, self.problem.kind) if drawn else 1.0
             budget = max(0.0, budget - seconds) * own / (own + rest)
         seed = (plan.seed + SEED_STEP * index) % 2**31
         rate = plan.learning_rate
         if warm and self.settings.learning_rate is None and _is_quick(plan, self.problem.kind):
             rate *= WARM_RATE
-        return dataclasses.replace(
-            plan, iterations=warm or self.plan.iterations, learning_rate=rate, seed=seed, time_budget=budget
-        )
+        return dataclasses.replace(plan, iterations=warm or first, learning_rate=rate, seed=seed, time_budget=budget)
 
     def _fit(self, index: int, seconds: float) -> None:
         """Fit a tile and join it to the picture.
@@ -262,14 +261,13 @@ class _Tiled:
         teaches = plan.objective != "fit"
         drawn = teaches and not self.learned
         fitted = fit(part, plan, [*self.observers, learner], start=self.learned if teaches and self.learned else None)
-        learned = learner.taken()
         if teaches and fitted.stop_reason != "diverged":
-            self.learned, self.taught = learned, self.taught + 1
+            self.learned, self.taught = learner.taken(), self.taught + 1
         useful = _useful(part, fitted)
         self.ledger.enter(fitted, useful, f"tile {index + 1}")
         image = fitted.image.cpu() if useful else part.measurement
         interrupted = fitted.stop_reason == "interrupted"
-        del fitted, learner, learned
+        del fitted, learner
         release(plan.device)
         if index in self.done:
             self.first = None

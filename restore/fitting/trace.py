@@ -26,7 +26,8 @@ class Step:
         learning_rate: step size of this step.
         output: the image of this step, (1, C, H, W).
         image: the averaged image, (1, C, H, W); only valid during the call, since it is updated in place.
-        held_out: mean squared error of `image` on the held-out pixels; None without any, and between checks.
+        held_out: what the fit is stopped by: the mean squared error of `image` on the held-out pixels, or what else
+            they say of it (`Subject`), sigma^2 included; None without any, and between checks.
         check: whether this is one of the steps at which the averaged image is looked at.
     """
 

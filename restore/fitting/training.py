@@ -49,6 +49,7 @@ class Training(Subject):
         super().__init__(problem, plan, self.prior)
         self._calls = Calls(priors, plan.accelerate, self.device)
         self._optimizer = make_optimizer(self.networks, plan)
+        self.precision = plan.precision
         if start is not None:  # before the rescue takes note of them
             self.networks.load_state_dict(start["networks"])
             groups = self._optimizer.state_dict()["param_groups"]  # the rates are the plan's
@@ -57,7 +58,6 @@ class Training(Subject):
                 self._take_over(start["statistics"])
         self._recurs = plan.cell != "none"
         self._rescue = Rescue(self.networks, self._optimizer, plan.rewind_rate, self.scored_pixels)
-        self.precision = plan.precision
         self.warnings: list[str] = []
         self.set_back: list[float] = []
         self.gave_up = False
@@ -139,10 +139,12 @@ class Training(Subject):
     def _show(self) -> float:
         """Show every network what a step would, and return what it would be worth."""
         losses = []
-        with arithmetic(self.plan.precision, self.device), torch.no_grad():
+        with arithmetic(self.precision, self.device), torch.no_grad():
             for network in self.networks:
                 draw = self.draw()
-                losses.append(self.score(network(*draw.inputs), draw)[1].loss.item())
+                # Not the recorded graph, which takes the place of `network.forward` and knows no hooks.
+                output = type(network).forward(network, *draw.inputs)
+                losses.append(self.score(output, draw)[1].loss.item())
         return statistics.fmean(losses)
 
     def _take_over(self, statistics: Mapping[str, Tensor]) -> None:

@@ -114,7 +114,7 @@ def _of_correlation(correlation: NoiseCorrelation, covariance: NoiseCovariance |
         f"the noise of neighbouring pixels is correlated ({correlation.coefficient:.2f}), as in JPEG or camera pictures"
     )
     if covariance is not None:
-        return f"{found}: its covariance was estimated, and objective 'auto' takes 'recorrupted' for 'blindspot'."
+        return f"{found}: its covariance was estimated, and objective 'auto' takes 'recorrupted' with it."
     return (
         f"{found}, and too little of the picture is flat to tell how: the blind-spot objective and sigma do not hold "
         "for it; shrink the picture to half its size, or try objective 'fit'."

@@ -50,7 +50,23 @@ def test_a_fit_that_ends_before_its_first_check_has_one() -> None:
     spread, image = Spread(0.98), torch.zeros(1, 3, 16, 16)
     spread(step(1, image + 0.1, image, None, False))
     assert spread.variance is not None
-    assert float(spread.variance.mean()) == pytest.approx(0.01)
+    assert torch.equal(spread.variance, image)  # a single step scatters about nothing
+
+
+def test_where_steps_fill_pixels_their_neighbours_tell() -> None:
+    class Filling:
+        shown_in_looks = torch.zeros(1, 1, 16, 16, dtype=torch.bool)
+
+    Filling.shown_in_looks[..., 4, 5] = True
+    generator, spread = torch.Generator().manual_seed(0), Spread(0.98)
+    spread.attach(Filling())  # type: ignore[arg-type]
+    for number in range(1, 21):
+        output = 0.01 * torch.randn(1, 3, 16, 16, generator=generator)
+        output[..., 4, 5] *= 100
+        spread(step(number, output, output, None, number == 20))
+    assert spread.variance is not None
+    around = spread.variance[..., 3:6, 4:7].mean((2, 3))
+    torch.testing.assert_close(spread.variance[..., 4, 5], around)
 
 
 def test_it_goes_on_from_a_checkpoint() -> None:

@@ -120,6 +120,31 @@ def test_steps_of_later_tiles_are_fewer_unless_a_number_was_asked_for() -> None:
     assert warm_steps(dataclasses.replace(plan, objective="fit"), settings, "denoise") == 0
 
 
+def test_each_tile_takes_the_steps_that_its_own_hole_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Single pixels on the left, a region on the right, which only another prior under `fit` continues."""
+    taken: dict[str, int] = {}
+    original = fit
+
+    def noting(problem: Problem, plan: Plan, observers: Any = (), checkpoint: Any = None, start: Any = None) -> Fitted:
+        taken[plan.objective] = plan.iterations
+        return original(problem, dataclasses.replace(plan, iterations=1), observers, checkpoint, start)
+
+    monkeypatch.setattr(module, "fit", noting)
+    hole = torch.zeros(64, 112, dtype=torch.bool)
+    hole[:, :48] = torch.rand(64, 48, generator=torch.Generator().manual_seed(0)) < 0.5
+    hole[12:52, 66:106] = True
+    problem = inpainting(_scene(1, (64, 112)), hole)
+    settings = FitSettings(device="cpu", precision="float32")
+    parts = [tile.cut(hole) for tile in make_layout((64, 112), 64, 16).tiles]
+    wanted = {
+        plan.objective: plan.iterations
+        for plan in (make_plan(inpainting(_scene(1, (64, 64)), part.contiguous()), settings) for part in parts)
+    }
+    fit_tiles(problem, tile_plan(problem, make_plan(problem, settings), settings, 64), settings)
+    assert set(wanted) == {"blindspot", "fit"} and wanted["fit"] != wanted["blindspot"]
+    assert taken == wanted
+
+
 def test_what_was_learned_is_what_the_next_fit_begins_with() -> None:
     problem = _noisy(_scene())
     plan = make_plan(problem, FitSettings(**SMALL, iterations=4, optimizer="adam"))
