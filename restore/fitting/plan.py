@@ -42,6 +42,9 @@ MOST_HELD_OUT = 0.05
 ENOUGH_HELD_OUT = 250
 """Held-out pixels for which a small picture gives more than `HELD_OUT`."""
 
+STRONGEST_VARYING = 18.0
+"""Sigma above which noise that grows with the light is not told well enough: clipped and far from Gaussian."""
+
 ENOUGH_WHITE = 2500
 """The same for `recorrupted`, whose error on them is also left to the chance of the draws."""
 
@@ -217,7 +220,10 @@ def _knows_noise(problem: Problem, prior: str, settings: FitSettings) -> bool:
     if settings.refine == "estimate":
         return False
     plain = prior == "hourglass" and settings.cell == "none"
-    return problem.covariance is not None or (plain and problem.level is not None and problem.sigma > 0)
+    if problem.level is None or problem.sigma == 0:
+        return problem.covariance is not None
+    told = not problem.level.varies or problem.sigma <= STRONGEST_VARYING
+    return problem.covariance is not None or (plain and told)
 
 
 def _scheduled(kind: str, settings: FitSettings) -> dict[str, Any]:

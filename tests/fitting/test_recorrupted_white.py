@@ -49,6 +49,10 @@ def test_auto_takes_it_where_the_noise_is_known() -> None:
     plan = make_plan(problem, FitSettings())
     assert (plan.objective, plan.stop, plan.optimizer) == ("recorrupted", "heldout", "muon")
     assert make_plan(dataclasses.replace(problem, level=None), FitSettings()).objective == "blindspot"
+    grows = NoiseLevel(0.0, 0.02)
+    assert make_plan(dataclasses.replace(problem, level=grows), FitSettings()).objective == "blindspot"  # and is strong
+    weak = dataclasses.replace(problem, level=grows, sigma=12.0)
+    assert make_plan(weak, FitSettings()).objective == "recorrupted"
     assert make_plan(dataclasses.replace(problem, sigma=0.0), FitSettings()).objective == "blindspot"
     assert make_plan(problem, FitSettings(prior="dip")).objective == "blindspot"
     assert make_plan(problem, FitSettings(cell="scornn")).objective == "blindspot"
