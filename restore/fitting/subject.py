@@ -65,6 +65,7 @@ class Subject:
         # Of looks, which are taken at checks alone: as many steps in them as in the average of the steps' images.
         self._looked = OutputAverage(plan.average**CHECK_EVERY)
         self._covariance = OutputAverage(plan.average**CHECK_EVERY)
+        self._shows_looks = False
         self._looks: list[tuple[Tensor, Tensor]] = []  # of the networks, since the last step was done
         self._judged: Tensor | None = None  # where only some channels of the held-out pixels can be
         self._clipped, self._rough = 0.0, False
@@ -109,6 +110,7 @@ class Subject:
             self._looked.update(mean_image(images))
             self._covariance.update(torch.stack(covariances).mean())
             self._looks = []
+            self._shows_looks = self._look_error() <= self._blind_error()
         check = self._is_check(iteration)
         average = self.image
         assert average is not None
@@ -126,9 +128,14 @@ class Subject:
 
     @property
     def image(self) -> Tensor | None:
-        """The averaged image, whose held-out pixels are those of the looks where there are any; None before a step."""
+        """The averaged image, whose held-out pixels are those of the looks where they are better; None before a step.
+
+        After few steps they are not: a look is of one set of weights, and the average of many.
+        """
         image, looked = self.average.image, self._looked.image
-        return image if image is None or looked is None else torch.where(self.held_out, looked, image)
+        if image is None or looked is None or not self._shows_looks:
+            return image
+        return torch.where(self.held_out, looked, image)
 
     @property
     def shown_in_looks(self) -> Tensor | None:
@@ -138,6 +145,11 @@ class Subject:
     @property
     def covariance(self) -> float:
         """Of the averaged image with the noise of the held-out pixels; 0 where it has never seen them."""
+        return self._leverage_covariance if self._shows_looks else 0.0
+
+    @property
+    def _leverage_covariance(self) -> float:
+        """Of what was looked at with the noise of the held-out pixels, whether or not the image shows it."""
         return 0.0 if self._covariance.image is None else self._covariance.image.item()
 
     def held_out_error(self, image: Tensor) -> tuple[float | None, float | None]:
@@ -169,11 +181,21 @@ class Subject:
         own = self.held_out_error(image)[0]
         if self._judged is None or self._looked.image is None or own is None or self._rough:
             return own
-        assert self.average.image is not None
         variance = (self.problem.sigma / 255) ** 2 - self._clipped
-        leverage = self.covariance / variance
-        blind = (self.average.image - self.problem.measurement).square()[self._judged].mean().item() - variance
+        leverage = self._leverage_covariance / variance
+        blind = self._blind_error() - variance
         return (1 - leverage) ** 2 * blind + leverage**2 * variance + variance + self._clipped
+
+    def _blind_error(self) -> float:
+        """Return the error of the judged pixels as they are filled in, plus the variance of their noise."""
+        assert self.average.image is not None and self._judged is not None
+        return (self.average.image - self.problem.measurement).square()[self._judged].mean().item()
+
+    def _look_error(self) -> float:
+        """Return the same of the looks, by Stein's estimate."""
+        assert self._looked.image is not None and self._judged is not None
+        misfit = (self._looked.image - self.problem.measurement).square()[self._judged].mean().item()
+        return misfit + 2 * self._leverage_covariance
 
     def _is_check(self, iteration: int) -> bool:
         return iteration % CHECK_EVERY == 0 or iteration == self.plan.iterations
@@ -184,6 +206,7 @@ class Subject:
             "average": self.average.state(),
             "looked": self._looked.state(),
             "covariance": self._covariance.state(),
+            "shows_looks": self._shows_looks,
             "generators": [generator.get_state() for generator in self._generators],
             "output": self.output,
         }
@@ -195,6 +218,7 @@ class Subject:
             average.restore(
                 {key: each.to(self.device) if isinstance(each, Tensor) else each for key, each in state[name].items()}
             )
+        self._shows_looks = state["shows_looks"]
         for generator, bits in zip(self._generators, state["generators"], strict=True):
             generator.set_state(bits)
         self.output = state["output"].to(self.device)
