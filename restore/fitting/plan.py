@@ -42,11 +42,11 @@ MOST_HELD_OUT = 0.05
 ENOUGH_HELD_OUT = 250
 """Held-out pixels for which a small picture gives more than `HELD_OUT`."""
 
-STRONGEST_VARYING = 18.0
-"""Sigma above which noise that grows with the light is not told well enough: clipped and far from Gaussian."""
-
 ENOUGH_WHITE = 2500
 """The same for `recorrupted`, whose error on them is also left to the chance of the draws."""
+
+STRONGEST_VARYING = 18.0
+"""Sigma above which noise that grows with the light is not told well enough: clipped and far from Gaussian."""
 
 FEWEST_HELD_OUT = 64
 """Held-out pixels below which their error says too little to stop by."""
@@ -220,9 +220,8 @@ def _knows_noise(problem: Problem, prior: str, settings: FitSettings) -> bool:
     if settings.refine == "estimate":
         return False
     plain = prior == "hourglass" and settings.cell == "none"
-    if problem.level is None or problem.sigma == 0:
-        return problem.covariance is not None
-    told = not problem.level.varies or problem.sigma <= STRONGEST_VARYING
+    level, sigma = problem.level, problem.sigma
+    told = level is not None and sigma > 0 and (not level.varies or sigma <= STRONGEST_VARYING)
     return problem.covariance is not None or (plain and told)
 
 

@@ -13,10 +13,14 @@ from restore.errors import UsageError
 from restore.fitting import fit, fit_stack, make_plan
 from restore.peers import PEERS, Task, missing_packages
 from restore.peers.deepinv_prior import ITERATIONS
+from restore.problems.noise_level import NoiseLevel
 from restore.problems.problem import Problem, denoising, inpainting
 from restore.settings import FitSettings, Plan
 
 __all__ = ["Throughput", "measure_deepinv", "measure_throughput"]
+
+SIGMA = 25.0
+"""Noise of what is fitted, on the scale of 0 to 255; its level is known, as that of most pictures is."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ def _problem(seed: int, size: int, missing: bool) -> Problem:
     picture = torch.rand(3, size, size, generator=generator)
     if missing:
         return inpainting(picture, torch.rand(size, size, generator=generator) < 0.5)
-    return denoising(picture, 25.0)
+    return denoising(picture, SIGMA, level=NoiseLevel((SIGMA / 255) ** 2))
 
 
 def _short(plan: Plan, seed: int, steps: int) -> Plan:
