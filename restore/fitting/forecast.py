@@ -14,6 +14,7 @@ from restore.fitting.network import bare_prior, with_refinement
 from restore.fitting.objectives import PREPARED
 from restore.fitting.tiles import Layout, make_layout
 from restore.priors import RecurrentGenerator
+from restore.problems.holes import is_scattered
 from restore.problems.padding import Padding
 from restore.problems.problem import Problem
 from restore.refinement import BLOCK, Refined, RefinedFeatures
@@ -121,7 +122,8 @@ def _forecast(problem: Problem, plan: Plan) -> Forecast:
 
 def _preparation(problem: Problem, plan: Plan) -> tuple[int, int]:
     """Return the bytes of the maskings that an inpainting fit prepares, and those that making them takes."""
-    if problem.kind != "inpaint" or plan.objective != "blindspot":
+    hole = ~problem.known[0, 0].cpu().numpy()
+    if problem.kind != "inpaint" or plan.objective != "blindspot" or is_scattered(hole):
         return 0, 0
     pixels, known = problem.known.numel(), int(problem.known.sum())
     return 4 * PREPARED * (problem.channels + 2) * pixels, int(FILL_BYTES * (pixels - known * (1 - plan.hidden)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,11 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from restore.fitting.fills import fill_from_neighbours
 from restore.problems.holes import biharmonic_fill, shifted_copies
 
-LEAST_VISIBLE = 0.25
+__all__ = ["Fill", "Masked", "Masking", "PreparedFills", "RandomPixels"]
 
-__all__ = ["Masked", "Masking", "PreparedFills", "RandomPixels", "fill_from_neighbours"]
+LEAST_VISIBLE = 0.25
+"""Share of the known pixels that must stay visible beside a copy of the hole."""
+
+Fill = Callable[[Tensor, Tensor], Tensor]
+"""Gives an image (1, C, H, W) with new values where `visible`, float (1, 1, H, W), is 0."""
 
 
 @dataclass(frozen=True)
@@ -44,46 +50,70 @@ class Masking(Protocol):
         """Return the next masking."""
         ...
 
+    def whole(self) -> Masked:
+        """Return the measurement with all visible that may ever be: unknown and held-out pixels are filled."""
+        ...
+
 
 class RandomPixels:
-    """Hides a fresh random fraction of the pixels in every call, all channels together, and fills them from neighbours.
+    """Hides a fresh random fraction of the pixels in every call, all channels together, and fills them.
 
     Args:
         measurement: (1, C, H, W).
         known: bool (1, 1, H, W).
         held_out: bool (1, 1, H, W), pixels that are always hidden and never scored.
-        hidden: the fraction, in (0, 1).
+        hidden: the fraction, in (0, 1), or the ends of the range that it is drawn from in every call.
         generator: of the device of `measurement`.
+        fill: gives the values of hidden and unknown pixels.
     """
 
     def __init__(
-        self, measurement: Tensor, known: Tensor, held_out: Tensor, hidden: float, generator: torch.Generator
+        self,
+        measurement: Tensor,
+        known: Tensor,
+        held_out: Tensor,
+        hidden: float | tuple[float, float],
+        generator: torch.Generator,
+        fill: Fill = fill_from_neighbours,
     ) -> None:
         self._measurement = measurement
         self._usable = (known & ~held_out).float()
-        self._hidden = hidden
+        self._least, self._most = hidden if isinstance(hidden, tuple) else (hidden, hidden)
         self.generator = generator
+        self._fill = fill
+        self._whole: Masked | None = None
 
     def __call__(self) -> Masked:
         """Return the next masking."""
-        draw = torch.rand(self._usable.shape, generator=self.generator, device=self._usable.device)
-        scored = self._usable * (draw < self._hidden)
+        device = self._usable.device
+        share = torch.tensor(self._least, device=device)
+        if self._most > self._least:
+            share = share + (self._most - self._least) * torch.rand((), generator=self.generator, device=device)
+        draw = torch.rand(self._usable.shape, generator=self.generator, device=device)
+        scored = self._usable * (draw < share)
         visible = self._usable - scored
-        return Masked(fill_from_neighbours(self._measurement, visible), visible, scored)
+        visible = torch.where(visible.any(), visible, self._usable)  # a handful of known pixels, all of them drawn
+        return Masked(self._fill(self._measurement, visible), visible, self._usable - visible)
+
+    def whole(self) -> Masked:
+        """Return the measurement with no pixel hidden but the held-out ones."""
+        if self._whole is None:
+            filled = self._fill(self._measurement, self._usable)
+            self._whole = Masked(filled, self._usable, torch.zeros_like(self._usable))
+        return self._whole
 
 
 class PreparedFills:
-    """Maskings of a picture with holes, filled by biharmonic interpolation beforehand and then drawn at random.
+    """Maskings of a picture with wide holes, filled by biharmonic interpolation beforehand and then drawn at random.
 
     A hidden pixel must look to the network like a pixel of the hole. So a random part of the known pixels is hidden,
-    and where the hole is made of strokes also shifted copies of the hole itself.
+    and shifted copies of the hole itself.
 
     Args:
         measurement: (1, C, H, W).
         known: bool (1, 1, H, W).
         held_out: bool (1, 1, H, W), pixels that are always hidden and never scored.
         hidden: fraction of the known pixels hidden at random.
-        strokes: whether to hide shifted copies of the hole too.
         count: number of maskings.
         generator: of the CPU.
     """
@@ -94,13 +124,12 @@ class PreparedFills:
         known: Tensor,
         held_out: Tensor,
         hidden: float,
-        strokes: bool,
         count: int,
         generator: torch.Generator,
     ) -> None:
-        device = measurement.device
-        picture = measurement[0].cpu().numpy()
-        usable = (known & ~held_out).cpu()
+        self._device = measurement.device
+        self._picture = measurement[0].cpu().numpy()
+        self._usable = usable = (known & ~held_out).cpu()
         self.generator = generator
         self._prepared: list[Masked] = []
         for _ in range(count):
@@ -108,40 +137,22 @@ class PreparedFills:
             visible = usable & ~random
             if not bool(visible.any()):  # a handful of known pixels, all of them drawn
                 visible = usable
-            if strokes:
-                shifted = visible & ~shifted_copies(~known.cpu(), generator)
-                # A copy of a large hole may leave next to nothing of a small known part.
-                visible = shifted if int(shifted.sum()) > LEAST_VISIBLE * int(usable.sum()) else visible
-            filled = torch.from_numpy(biharmonic_fill(picture, ~visible[0, 0].numpy()).astype(np.float32))[None]
-            self._prepared.append(
-                Masked(filled.to(device), visible.float().to(device), (usable & ~visible).float().to(device))
-            )
+            shifted = visible & ~shifted_copies(~known.cpu(), generator)
+            # A copy of a large hole may leave next to nothing of a small known part.
+            enough = int(shifted.sum()) > LEAST_VISIBLE * int(usable.sum())
+            self._prepared.append(self._masked(shifted if enough else visible))
+        self._whole = self._masked(usable)
 
     def __call__(self) -> Masked:
         """Return one of the prepared maskings, drawn at random."""
         index = int(torch.randint(len(self._prepared), (), generator=self.generator))
         return self._prepared[index]
 
+    def whole(self) -> Masked:
+        """Return the measurement with no pixel hidden but the held-out ones."""
+        return self._whole
 
-def fill_from_neighbours(image: Tensor, visible: Tensor) -> Tensor:
-    """Return `image` (1, C, H, W) with each invisible pixel replaced by the mean of its visible neighbours (of 8).
-
-    `visible` is float (1, 1, H, W). Where no neighbour is visible, the mean of all visible pixels takes its place.
-    """
-    known = image * visible
-    weight, total = _around(visible), _around(known)
-    overall = known.sum((2, 3), keepdim=True) / visible.sum().clamp(min=1)
-    mean = torch.where(weight > 0, total / weight.clamp(min=1), overall)
-    return torch.where(visible > 0, image, mean)
-
-
-def _around(values: Tensor) -> Tensor:
-    """Return the sum over each pixel and its 8 neighbours, of the shape of `values`, (1, C, H, W)."""
-    # Four shifted sums: a convolution of one channel takes several times as long.
-    rows = values.clone()
-    rows[..., 1:, :] += values[..., :-1, :]
-    rows[..., :-1, :] += values[..., 1:, :]
-    sums = rows.clone()
-    sums[..., 1:] += rows[..., :-1]
-    sums[..., :-1] += rows[..., 1:]
-    return sums
+    def _masked(self, visible: Tensor) -> Masked:
+        filled = torch.from_numpy(biharmonic_fill(self._picture, ~visible[0, 0].numpy()).astype(np.float32))[None]
+        shown, seen, scored = filled, visible.float(), (self._usable & ~visible).float()
+        return Masked(*(each.to(self._device) for each in (shown, seen, scored)))

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from restore.errors import UsageError
 from restore.fitting.draws import Draw, Score, score_difference
-from restore.fitting.masking import Masking, PreparedFills, RandomPixels, fill_from_neighbours
+from restore.fitting.fills import fill_biharmonic, fill_from_neighbours
+from restore.fitting.masking import Masked, Masking, PreparedFills, RandomPixels
 from restore.fitting.recorrupted import Recorrupted
 from restore.priors import Prior
-from restore.problems.holes import hole_radius
+from restore.problems.holes import is_scattered
 from restore.problems.padding import Padding
 from restore.problems.problem import Problem
 from restore.settings import Plan
@@ -31,10 +32,13 @@ __all__ = [
 ]
 
 PREPARED = 24
-"""Maskings filled beforehand for an inpainting fit."""
+"""Maskings filled beforehand for an inpainting fit whose hole is made of strokes or patches."""
 
-STROKE_RADIUS = 1.5
-"""Holes with a larger disc inside are strokes or patches: random pixels alone would not teach how to fill them."""
+HIDDEN_SCATTERED = (0.1, 0.8)
+"""Ends of the share of the known pixels that a step hides where scattered ones are missing.
+
+Steps that hide many teach most; those that hide few, and looks that hide none, fill the hole from most.
+"""
 
 
 class Objective(Protocol):
@@ -110,7 +114,13 @@ class BlindSpot:
 
     def draw(self) -> Draw:
         """Return the next masking of the measurement."""
-        masked = self._masking()
+        return self._draw(self._masking())
+
+    def looks(self) -> list[Draw]:
+        """Return the measurement as it is, its hole filled; of use where the network has not seen what it must fill."""
+        return [self._draw(self._masking.whole())]
+
+    def _draw(self, masked: Masked) -> Draw:
         base = masked.shown if self._plan.residual else None
         if self._problem.kind != "inpaint" and self._plan.refine != "estimate":
             return Draw(self._padding.pad(masked.shown), base, masked.scored)
@@ -155,12 +165,14 @@ def make_objective(
     if plan.objective == "recorrupted":
         return Recorrupted(problem, plan, padding, held_out, generator)
     masking: Masking
-    if problem.kind == "inpaint":
-        strokes = hole_radius(~problem.known[0, 0].cpu().numpy()) > STROKE_RADIUS
-        cpu = generator if generator.device.type == "cpu" else torch.Generator().manual_seed(generator.initial_seed())
-        masking = PreparedFills(problem.measurement, problem.known, held_out, plan.hidden, strokes, PREPARED, cpu)
-    else:
+    if problem.kind != "inpaint":
         masking = RandomPixels(problem.measurement, problem.known, held_out, plan.hidden, generator)
+    elif is_scattered(~problem.known[0, 0].cpu().numpy()):
+        ends = HIDDEN_SCATTERED
+        masking = RandomPixels(problem.measurement, problem.known, held_out, ends, generator, fill_biharmonic)
+    else:
+        cpu = generator if generator.device.type == "cpu" else torch.Generator().manual_seed(generator.initial_seed())
+        masking = PreparedFills(problem.measurement, problem.known, held_out, plan.hidden, PREPARED, cpu)
     return BlindSpot(problem, plan, padding, masking)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from restore.errors import UsageError
 from restore.fitting.draws import Draw, Score, score_difference
-from restore.fitting.masking import fill_from_neighbours
+from restore.fitting.fills import fill_from_neighbours
 from restore.problems.padding import Padding
 from restore.problems.problem import Problem
 from restore.settings import Plan

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from restore.fitting.averaging import OutputAverage
+from restore.fitting.fills import fill_from_neighbours
 from restore.fitting.judge import Fitted
-from restore.fitting.masking import fill_from_neighbours
 from restore.fitting.trace import Step
 from restore.fitting.training import Training
 from restore.problems.problem import Problem

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from restore.fitting.averaging import OutputAverage
-from restore.fitting.objectives import Draw, Score, choose_held_out, make_objective
+from restore.fitting.objectives import BlindSpot, Draw, Score, choose_held_out, make_objective
 from restore.fitting.recorrupted import Recorrupted
 from restore.fitting.trace import CHECK_EVERY, Step
 from restore.priors import Prior
@@ -73,6 +73,7 @@ class Subject:
         if isinstance(objective, Recorrupted) and objective.variance is not None and bool(objective.judged.any()):
             self._judged, self._rough = objective.judged, objective.roughness > ROUGH
             self._clipped = (self.problem.sigma / 255) ** 2 - objective.variance[self._judged].mean().item()
+        self._mixes = isinstance(objective, BlindSpot) and self.problem.kind == "inpaint"
         self.output = self.problem.measurement
 
     def draw(self) -> Draw:
@@ -85,17 +86,21 @@ class Subject:
         return image, self._objective.score(image, draw)
 
     def looks(self, iteration: int) -> list[Draw]:
-        """Return what a network shall be shown after this step and not learn from, if anything: see `Recorrupted`."""
-        if self._judged is None or not self._is_check(iteration):
+        """Return what a network shall be shown after this step and not learn from, if anything.
+
+        `Recorrupted` tells its error from that, and an inpainting fit fills its hole from all that is known.
+        """
+        if not self._is_check(iteration) or not (self._mixes or self._judged is not None):
             return []
-        assert isinstance(self._objective, Recorrupted)
+        assert isinstance(self._objective, BlindSpot | Recorrupted)
         return self._objective.looks()
 
     def look(self, outputs: Sequence[Tensor], looks: Sequence[Draw]) -> None:
         """Take in what a network made of its `looks`, unless it is not finite: no loss has vouched for its weights."""
-        assert isinstance(self._objective, Recorrupted)
         images = [self._objective.image(output.float(), draw) for output, draw in zip(outputs, looks, strict=True)]
-        image, covariance = mean_image(images), self._objective.covariance(images, looks)
+        image, covariance = mean_image(images), torch.zeros(())
+        if isinstance(self._objective, Recorrupted):
+            covariance = self._objective.covariance(images, looks)
         if bool(image.isfinite().all()):
             self._looks.append((image, covariance))
 
@@ -110,7 +115,7 @@ class Subject:
             self._looked.update(mean_image(images))
             self._covariance.update(torch.stack(covariances).mean())
             self._looks = []
-            self._shows_looks = self._look_error() <= self._blind_error()
+            self._shows_looks = self._judged is not None and self._look_error() <= self._blind_error()
         check = self._is_check(iteration)
         average = self.image
         assert average is not None
@@ -130,16 +135,19 @@ class Subject:
     def image(self) -> Tensor | None:
         """The averaged image, whose held-out pixels are those of the looks where they are better; None before a step.
 
-        After few steps they are not: a look is of one set of weights, and the average of many.
+        After few steps they are not: a look is of one set of weights, and the average of many. In inpainting it is the
+        mean of the average, of many maskings, and of the looks, which see most: better than either.
         """
         image, looked = self.average.image, self._looked.image
+        if image is not None and looked is not None and self._mixes:
+            return (image + looked) / 2
         if image is None or looked is None or not self._shows_looks:
             return image
         return torch.where(self.held_out, looked, image)
 
     @property
     def shown_in_looks(self) -> Tensor | None:
-        """Where the image is not the average of the steps' images but of looks, bool (1, 1, H, W); None for nowhere."""
+        """Where the image is of looks alone, not of the steps' images, bool (1, 1, H, W); None for nowhere."""
         return None if self._judged is None else self.held_out
 
     @property

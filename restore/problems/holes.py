@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -12,7 +13,15 @@ from scipy import ndimage
 from skimage.restoration import inpaint_biharmonic
 from torch import Tensor
 
-__all__ = ["biharmonic_fill", "clear_share", "hole_radius", "shifted_copies"]
+__all__ = ["biharmonic_fill", "clear_share", "hole_radius", "is_scattered", "shifted_copies"]
+
+AROUND = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], dtype=np.float32) / 8
+
+CLUSTERED = 0.1
+"""Part of what chance leaves known around a pixel of the hole; if more of it is missing, the hole has a form."""
+
+RARE = 20
+"""Chance leaves a wider hole than is taken for scattered in one of so many pictures."""
 
 
 def hole_radius(hole: NDArray[np.bool_]) -> float:
@@ -26,6 +35,32 @@ def hole_radius(hole: NDArray[np.bool_]) -> float:
     if not hole.any():
         return 0.0
     return float(ndimage.distance_transform_edt(hole).max())
+
+
+def is_scattered(hole: NDArray[np.bool_]) -> bool:
+    """Whether the `hole` (H, W) is of pixels that are missing one by one, by chance: not of strokes or patches.
+
+    Then pixels of the hole, a share p of the picture, have no more than that share of their neighbours in it. And of
+    N pixels about N p^n are the middle of a disc of n pixels that is hole: hardly one with n > ln(N) / ln(1 / p), or of
+    half a disc at the border.
+
+    >>> rng = np.random.default_rng(0)
+    >>> is_scattered(rng.random((64, 64)) < 0.8)
+    True
+    >>> bar = np.zeros((64, 64), dtype=bool)
+    >>> bar[30:34] = True
+    >>> is_scattered(bar)
+    False
+    """
+    share = float(hole.mean())
+    if share in (0.0, 1.0):
+        return share == 0.0
+    around = ndimage.convolve(hole.astype(np.float32), AROUND, mode="reflect")[hole].mean()
+    if around > share + CLUSTERED * (1 - share):
+        return False
+    rarity = -math.log(share)
+    inside, at_border = (math.log(RARE * places) / rarity for places in (hole.size, 2 * sum(hole.shape)))
+    return hole_radius(hole) <= math.sqrt(max(inside, 2 * at_border) / math.pi) + 1
 
 
 def clear_share(hole: NDArray[np.bool_]) -> float:

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from restore.fitting.masking import Masking, PreparedFills, RandomPixels, fill_from_neighbours
+from restore.fitting.fills import fill_biharmonic
+from restore.fitting.masking import Masking, PreparedFills, RandomPixels
 
 SIZE = (20, 23)
 Make = Callable[[Tensor, int], Masking]
@@ -35,7 +36,7 @@ def held_out(known: Tensor) -> Tensor:
     return known & _chosen(0.1, 2)
 
 
-@pytest.fixture(params=["random", "prepared", "strokes"])
+@pytest.fixture(params=["random", "scattered", "strokes"])
 def make(request: pytest.FixtureRequest, known: Tensor, held_out: Tensor) -> Make:
     """Return `make(measurement, seed)`, a masking with its own generator."""
 
@@ -43,7 +44,9 @@ def make(request: pytest.FixtureRequest, known: Tensor, held_out: Tensor) -> Mak
         generator = torch.Generator().manual_seed(seed)
         if request.param == "random":
             return RandomPixels(measurement, known, held_out, 0.2, generator)
-        return PreparedFills(measurement, known, held_out, 0.2, request.param == "strokes", 3, generator)
+        if request.param == "scattered":
+            return RandomPixels(measurement, known, held_out, (0.1, 0.8), generator, fill_biharmonic)
+        return PreparedFills(measurement, known, held_out, 0.2, 3, generator)
 
     return masking
 
@@ -110,7 +113,10 @@ def test_random_pixels_hides_the_fraction_asked_for(hidden: float) -> None:
 def test_strokes_hide_copies_of_the_hole(strokes: bool) -> None:
     known = torch.ones(1, 1, *SIZE, dtype=torch.bool)
     known[..., 8:12, 3:15] = False
-    masking = PreparedFills(_picture(), known, ~known, 0.2, strokes, 8, torch.Generator().manual_seed(0))
+    generator, picture = torch.Generator().manual_seed(0), _picture()
+    masking: Masking = RandomPixels(picture, known, ~known, 0.2, generator)
+    if strokes:
+        masking = PreparedFills(picture, known, ~known, 0.2, 8, generator)
     missed = torch.stack([F.max_pool2d(1 - masking().scored, (4, 6), 1).amin() for _ in range(40)])
     # Most copies of a hole of 4 x 12 hide a window of 4 x 6 throughout; random pixels do with probability 0.2^24.
     assert bool((missed == 0).any()) == strokes
@@ -119,32 +125,38 @@ def test_strokes_hide_copies_of_the_hole(strokes: bool) -> None:
 def test_a_masking_scores_something_however_large_the_hole() -> None:
     known = torch.zeros(1, 1, *SIZE, dtype=torch.bool)
     known[..., 7:13, 8:15] = True
-    masking = PreparedFills(_picture(1), known, ~known & False, 0.2, True, 12, torch.Generator().manual_seed(0))
+    masking = PreparedFills(_picture(1), known, ~known & False, 0.2, 12, torch.Generator().manual_seed(0))
     for _ in range(60):
         masked = masking()
         assert bool(masked.scored.any())
         assert bool(masked.visible.any())
 
 
-def test_fill_is_the_mean_of_the_visible_neighbours() -> None:
-    image, visible = _picture(), (~_chosen(0.4, 3)).float()
-    visible[..., 2:8, 2:9] = 0  # holds pixels without any visible neighbour
-    filled = fill_from_neighbours(image, visible)
-    everywhere = image[..., visible[0, 0] > 0].mean(2)[0]
-    for row in range(SIZE[0]):
-        for column in range(SIZE[1]):
-            if visible[0, 0, row, column]:
-                assert torch.equal(filled[0, :, row, column], image[0, :, row, column])
-                continue
-            near = [
-                image[0, :, r, c]
-                for r in range(max(0, row - 1), min(SIZE[0], row + 2))
-                for c in range(max(0, column - 1), min(SIZE[1], column + 2))
-                if visible[0, 0, r, c]
-            ]
-            expected = torch.stack(near).mean(0) if near else everywhere
-            torch.testing.assert_close(filled[0, :, row, column], expected)
+def test_the_share_that_is_hidden_is_drawn_from_the_whole_range() -> None:
+    everything = torch.ones(1, 1, 100, 100, dtype=torch.bool)
+    masking = RandomPixels(everything.float(), everything, ~everything, (0.1, 0.8), torch.Generator().manual_seed(0))
+    shares = torch.stack([masking().scored.mean() for _ in range(200)])
+    assert shares.min().item() == pytest.approx(0.1, abs=0.03)
+    assert shares.max().item() == pytest.approx(0.8, abs=0.03)
+    assert shares.mean().item() == pytest.approx(0.45, abs=0.05)
 
 
-def test_fill_when_nothing_is_visible_is_finite() -> None:
-    assert fill_from_neighbours(_picture(), torch.zeros(1, 1, *SIZE)).isfinite().all()
+def test_whole_shows_all_but_what_is_unknown_or_held_out(make: Make, known: Tensor, held_out: Tensor) -> None:
+    picture, masking = _picture(), make(_picture(), 0)
+    whole = masking.whole()
+    assert torch.equal(whole.visible.bool(), known & ~held_out)
+    seen = whole.visible.bool().expand_as(picture)
+    assert torch.equal(whole.shown[seen], picture[seen])
+    other = make(_replaced(picture, held_out | ~known), 0).whole()
+    assert torch.equal(other.shown, whole.shown)
+    assert not bool(whole.scored.any())
+
+
+def test_random_pixels_are_not_all_hidden() -> None:
+    known = torch.zeros(1, 1, *SIZE, dtype=torch.bool)
+    known[..., 3, 5] = known[..., 9, 9] = True
+    masking = RandomPixels(_picture(), known, ~known & False, 0.8, torch.Generator().manual_seed(0), fill_biharmonic)
+    for _ in range(20):
+        masked = masking()
+        assert bool(masked.visible.any())
+        assert bool(masked.shown.isfinite().all())

@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from restore.problems.holes import biharmonic_fill, hole_radius, shifted_copies
+from restore.problems.holes import biharmonic_fill, hole_radius, is_scattered, shifted_copies
 
 Bools = NDArray[np.bool_]
 
@@ -122,3 +122,25 @@ def test_copies_are_the_same_hole_elsewhere() -> None:
     assert len({copy.numpy().tobytes() for copy in copies}) > 20
     again = torch.Generator().manual_seed(0)
     assert all(torch.equal(copy, shifted_copies(hole, again)) for copy in copies)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.05, 0.1, 0.5, 0.8, 0.9, 0.99])
+@pytest.mark.parametrize("side", [32, 64, 256])
+def test_pixels_missing_by_chance_are_scattered(share: float, side: int) -> None:
+    rng = np.random.default_rng(0)
+    told = [is_scattered(rng.random((side, side)) < share) for _ in range(10)]
+    assert sum(told) >= 9  # chance may leave a wider gap
+
+
+@pytest.mark.parametrize("width", [5, 9, 20])
+def test_strokes_and_patches_are_not_scattered(width: int) -> None:
+    hole = _empty((64, 64))
+    hole[20 : 20 + width, 4:60] = True
+    assert not is_scattered(hole)
+    hole |= np.random.default_rng(0).random((64, 64)) < 0.02
+    assert not is_scattered(hole)
+
+
+def test_nothing_and_everything_missing() -> None:
+    assert is_scattered(_empty())
+    assert not is_scattered(~_empty())
