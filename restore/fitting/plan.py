@@ -28,8 +28,8 @@ NETWORKS = {"fast": 1, "balanced": 2, "best": 8}
 """Networks of a preset under Muon."""
 
 SHORTER = {
-    **{("denoise", "muon"): 0.2, ("inpaint", "muon"): 0.4},
-    **{("denoise", "adam"): 0.3, ("inpaint", "adam"): 0.7},
+    **{("denoise", "muon"): 0.2, ("inpaint", "muon"): 0.62, ("strokes", "muon"): 0.4},
+    **{("denoise", "adam"): 0.3, ("inpaint", "adam"): 0.7, ("strokes", "adam"): 0.7},
 }
 """Pictures above 256x256 get fewer steps, by the power of their area: a megapixel in some five minutes on two cores."""
 
@@ -291,5 +291,6 @@ def _published(problem: Problem, preset: str, prior: str) -> dict[str, Any]:
 def _steps(steps: float, problem: Problem, optimizer: str) -> int:
     """Scale the number of steps to the picture's size: more pixels teach more in a step."""
     height, width = problem.size
-    size = min(1.0, float((65536 / (height * width)) ** SHORTER[problem.kind, optimizer]))
+    kind = "strokes" if _has_strokes(problem) else problem.kind
+    size = min(1.0, float((65536 / (height * width)) ** SHORTER[kind, optimizer]))
     return max(50, round(steps * size))
