@@ -169,6 +169,7 @@ class Plan:
         code_channels: channels of that code.
         code_noise: standard deviation of the Gaussian noise added to the code in each step.
         hidden: fraction of the pixels that a step of `blindspot` or `recorrupted` hides; 0 for none.
+        hidden_spread: how far that may be from `hidden` in a step; the fraction is drawn anew in each.
         residual: whether the network's output is added to what it was shown.
         held_out: fraction of the measured pixels that are never scored, by which the held-out rule stops.
         average: largest decay of the running average of the outputs; 0 takes the last output.
@@ -201,6 +202,7 @@ class Plan:
     code_channels: int
     code_noise: float
     hidden: float
+    hidden_spread: float
     residual: bool
     held_out: float
     average: float

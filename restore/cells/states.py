@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from restore.cells.base import State
@@ -24,8 +25,11 @@ def state_tensors(state: State) -> list[Tensor]:
 
 
 def watch(states: list[list[Tensor]] | None, state: State) -> None:
-    """Append the tensors of `state` to `states`, if that is a list, and have their gradients retained."""
-    if states is None:
+    """Append the tensors of `state` to `states`, if that is a list, and have their gradients retained.
+
+    Where nothing is differentiated there are none.
+    """
+    if states is None or not torch.is_grad_enabled():
         return
     tensors = [tensor for tensor in state_tensors(state) if tensor.requires_grad]
     for tensor in tensors:

@@ -31,6 +31,9 @@ OVERLAP = 64
 SMALL = 2**18
 """Pixels up to which a picture is not asked what it takes, unless a limit was given."""
 
+STROKE = 8
+"""Width in pixels of a stroke that no chance leaves, and that is no region."""
+
 SMALLER = 0.71
 """Factor on the side of tiles that did not fit into the memory: half of their pixels."""
 
@@ -167,6 +170,8 @@ def _needed(problem: Problem, plan: Plan, settings: FitSettings) -> float:
     of_tile = [forecast(part, dataclasses.replace(plan, tile_side=0)).memory_mb]
     around = forecast(problem, plan).memory_mb - of_tile[0]
     if problem.kind == "inpaint":
-        strokes = part.part(part.measurement, torch.ones_like(part.known))
-        of_tile += [forecast(each, make_plan(each, settings)).memory_mb for each in (part, strokes)]
+        barred = torch.ones_like(part.known)
+        barred[..., :STROKE, :] = False  # what strokes take is prepared, whatever the hole of the fullest tile
+        holed = (part, part.part(part.measurement, barred))
+        of_tile += [forecast(each, make_plan(each, settings)).memory_mb for each in holed]
     return (around + max(of_tile)) * 2**20

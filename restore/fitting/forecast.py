@@ -14,7 +14,6 @@ from restore.fitting.network import bare_prior, with_refinement
 from restore.fitting.objectives import PREPARED
 from restore.fitting.tiles import Layout, make_layout
 from restore.priors import RecurrentGenerator
-from restore.problems.holes import is_scattered
 from restore.problems.padding import Padding
 from restore.problems.problem import Problem
 from restore.refinement import BLOCK, Refined, RefinedFeatures
@@ -122,11 +121,10 @@ def _forecast(problem: Problem, plan: Plan) -> Forecast:
 
 def _preparation(problem: Problem, plan: Plan) -> tuple[int, int]:
     """Return the bytes of the maskings that an inpainting fit prepares, and those that making them takes."""
-    hole = ~problem.known[0, 0].cpu().numpy()
-    if problem.kind != "inpaint" or plan.objective != "blindspot" or is_scattered(hole):
-        return 0, 0
+    if problem.kind != "inpaint" or plan.objective != "blindspot" or plan.hidden_spread > 0:
+        return 0, 0  # scattered pixels are filled in every step
     pixels, known = problem.known.numel(), int(problem.known.sum())
-    return 4 * PREPARED * (problem.channels + 2) * pixels, int(FILL_BYTES * (pixels - known * (1 - plan.hidden)))
+    return 4 * (PREPARED + 1) * (problem.channels + 2) * pixels, int(FILL_BYTES * (pixels - known * (1 - plan.hidden)))
 
 
 def _recurrence(network: nn.Module, size: tuple[int, int]) -> tuple[int, int]:

@@ -50,6 +50,10 @@ class Masking(Protocol):
         """Return the next masking."""
         ...
 
+    def usual(self) -> Masked:
+        """Return a masking that hides the mean share of pixels."""
+        ...
+
     def whole(self) -> Masked:
         """Return the measurement with all visible that may ever be: unknown and held-out pixels are filled."""
         ...
@@ -85,11 +89,17 @@ class RandomPixels:
 
     def __call__(self) -> Masked:
         """Return the next masking."""
-        device = self._usable.device
-        share = torch.tensor(self._least, device=device)
-        if self._most > self._least:
-            share = share + (self._most - self._least) * torch.rand((), generator=self.generator, device=device)
-        draw = torch.rand(self._usable.shape, generator=self.generator, device=device)
+        if self._most == self._least:
+            return self._hide(self._least)
+        draw = torch.rand((), generator=self.generator, device=self._usable.device)
+        return self._hide(self._least + (self._most - self._least) * draw)
+
+    def usual(self) -> Masked:
+        """Return a masking that hides the mean share of pixels."""
+        return self._hide((self._least + self._most) / 2)
+
+    def _hide(self, share: float | Tensor) -> Masked:
+        draw = torch.rand(self._usable.shape, generator=self.generator, device=self._usable.device)
         scored = self._usable * (draw < share)
         visible = self._usable - scored
         visible = torch.where(visible.any(), visible, self._usable)  # a handful of known pixels, all of them drawn
@@ -147,6 +157,10 @@ class PreparedFills:
         """Return one of the prepared maskings, drawn at random."""
         index = int(torch.randint(len(self._prepared), (), generator=self.generator))
         return self._prepared[index]
+
+    def usual(self) -> Masked:
+        """Return one of the prepared maskings, all of which hide about as much."""
+        return self()
 
     def whole(self) -> Masked:
         """Return the measurement with no pixel hidden but the held-out ones."""

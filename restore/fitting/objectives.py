@@ -14,7 +14,6 @@ from restore.fitting.fills import fill_biharmonic, fill_from_neighbours
 from restore.fitting.masking import Masked, Masking, PreparedFills, RandomPixels
 from restore.fitting.recorrupted import Recorrupted
 from restore.priors import Prior
-from restore.problems.holes import is_scattered
 from restore.problems.padding import Padding
 from restore.problems.problem import Problem
 from restore.settings import Plan
@@ -33,12 +32,6 @@ __all__ = [
 
 PREPARED = 24
 """Maskings filled beforehand for an inpainting fit whose hole is made of strokes or patches."""
-
-HIDDEN_SCATTERED = (0.1, 0.8)
-"""Ends of the share of the known pixels that a step hides where scattered ones are missing.
-
-Steps that hide many teach most; those that hide few, and looks that hide none, fill the hole from most.
-"""
 
 
 class Objective(Protocol):
@@ -120,6 +113,10 @@ class BlindSpot:
         """Return the measurement as it is, its hole filled; of use where the network has not seen what it must fill."""
         return [self._draw(self._masking.whole())]
 
+    def usual(self) -> Draw:
+        """Return a masking that hides the mean share of pixels."""
+        return self._draw(self._masking.usual())
+
     def _draw(self, masked: Masked) -> Draw:
         base = masked.shown if self._plan.residual else None
         if self._problem.kind != "inpaint" and self._plan.refine != "estimate":
@@ -167,8 +164,8 @@ def make_objective(
     masking: Masking
     if problem.kind != "inpaint":
         masking = RandomPixels(problem.measurement, problem.known, held_out, plan.hidden, generator)
-    elif is_scattered(~problem.known[0, 0].cpu().numpy()):
-        ends = HIDDEN_SCATTERED
+    elif plan.hidden_spread > 0:
+        ends = (plan.hidden - plan.hidden_spread, plan.hidden + plan.hidden_spread)
         masking = RandomPixels(problem.measurement, problem.known, held_out, ends, generator, fill_biharmonic)
     else:
         cpu = generator if generator.device.type == "cpu" else torch.Generator().manual_seed(generator.initial_seed())

@@ -12,7 +12,7 @@ from restore.fitting.objectives import cannot_see_pictures
 from restore.fitting.precision import resolve_device, resolve_precision
 from restore.fitting.recurrence import choose_recurrence
 from restore.fitting.stopping import make_rule
-from restore.problems.holes import clear_share, hole_radius
+from restore.problems.holes import hole_radius, is_scattered
 from restore.problems.problem import Problem
 from restore.settings import FitSettings, Plan
 
@@ -54,13 +54,17 @@ FEWEST_HELD_OUT = 64
 WIDE_RADIUS = 16.0
 """Holes that hold a larger disc are regions: nothing known looks like them, so there is nothing to learn them from."""
 
-STROKE_SHARE = 0.2
-"""Share of the known pixels without a hole nearby above which the hole is made of strokes."""
-
 BLINDSPOT: Mapping[str, Mapping[str, Any]] = {
     "denoise": {"loss": "squared", "hidden": 0.2, "residual": False, "average": 0.98, "beta2": 0.9},
     "inpaint": {"loss": "absolute", "hidden": 0.2, "residual": True, "average": 0.98, "beta2": 0.9},
 }
+
+SCATTERED: Mapping[str, float] = {
+    # Steps that hide many pixels teach most; those that hide few, and looks that hide none, fill the hole from most.
+    "hidden": 0.45,
+    "hidden_spread": 0.35,
+}
+"""Of an inpainting whose pixels are missing one by one."""
 
 SCHEDULES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     # Muon is where Adam comes to in less than half the steps; nothing is gained by more of them.
@@ -130,6 +134,7 @@ DEFAULTS: Mapping[str, Any] = {
     "code_channels": 32,
     "code_noise": 0.0,
     "hidden": 0.0,
+    "hidden_spread": 0.0,
     "residual": False,
     "average": 0.0,
     "networks": 1,
@@ -235,14 +240,15 @@ def _scheduled(kind: str, settings: FitSettings) -> dict[str, Any]:
 def _blindspot(problem: Problem, settings: FitSettings) -> dict[str, Any]:
     """Return the values of a blind-spot fit."""
     values = {**BLINDSPOT[problem.kind], **_scheduled(problem.kind, settings)}
+    if problem.kind == "inpaint" and not _has_strokes(problem):
+        values |= SCATTERED
     if values["optimizer"] == "muon" and problem.sigma == 0 and _has_strokes(problem):
         values["stop"] = "none"  # single pixels are held out: they are at their best long before strokes are
     return values
 
 
 def _has_strokes(problem: Problem) -> bool:
-    """Whether the hole keeps to some parts of the picture, as strokes and patches do and scattered pixels do not."""
-    return problem.kind == "inpaint" and clear_share(~problem.known[0, 0].cpu().numpy()) > STROKE_SHARE
+    return problem.kind == "inpaint" and not is_scattered(~problem.known[0, 0].cpu().numpy())
 
 
 def _recorrupted(problem: Problem, settings: FitSettings) -> Mapping[str, Any]:

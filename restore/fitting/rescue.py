@@ -10,10 +10,13 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["Rescue", "Trouble"]
+__all__ = ["JUMP", "JUMP_VARIED", "Rescue", "Trouble"]
 
 SNAPSHOT_EVERY = 50
 JUMP = 10**0.5  # 5 dB, at which the released code of the deep image prior (arXiv:1711.10925) goes back
+JUMP_VARIED = 10.0
+"""The same where the share of hidden pixels changes: on smooth pictures some steps are six times as hard as others."""
+
 MOST_REWINDS = 8
 FEWEST_PIXELS = 256
 
@@ -23,9 +26,11 @@ class Trouble:
 
     Args:
         scored: number of pixels scored in a step; with few, a jump of the loss means nothing and only NaN counts.
+        jump: from the running mean of the losses, as a factor, that is too far.
     """
 
-    def __init__(self, scored: float) -> None:
+    def __init__(self, scored: float, jump: float = JUMP) -> None:
+        self._jump = jump
         self._watch_jumps = scored >= FEWEST_PIXELS
         self._smooth = math.inf
 
@@ -33,7 +38,7 @@ class Trouble:
         """Return what is wrong with this `loss`, in words, or None."""
         if not math.isfinite(loss):
             return "the loss was not finite"
-        if self._watch_jumps and loss > JUMP * self._smooth:
+        if self._watch_jumps and loss > self._jump * self._smooth:
             return f"the loss jumped to {loss:.3g} from about {self._smooth:.3g}"
         return None
 
@@ -60,16 +65,18 @@ class Rescue:
     Args:
         prior, optimizer: what is set back.
         factor: on the learning rate, each time it is lowered.
-        scored: as for `Trouble`.
+        scored, jump: as for `Trouble`.
 
     Attributes:
         rewinds: how often it has gone back.
     """
 
-    def __init__(self, prior: nn.Module, optimizer: torch.optim.Optimizer, factor: float, scored: float) -> None:
+    def __init__(
+        self, prior: nn.Module, optimizer: torch.optim.Optimizer, factor: float, scored: float, jump: float = JUMP
+    ) -> None:
         self._prior, self._optimizer, self._factor = prior, optimizer, factor
         self._rates: list[float] = [group["lr"] for group in optimizer.param_groups]
-        self._trouble = Trouble(scored)
+        self._trouble = Trouble(scored, jump)
         self._state = self._snapshot()
         self.rewinds = 0
 

@@ -57,7 +57,7 @@ class _Member:
         self.parameters = sum(parameter.numel() for prior in self.priors for parameter in prior.parameters())
         self.subject = Subject(problem, plan, self.priors[0])
         self.judge = Judge(self.subject, observers)
-        self.trouble = Trouble(self.subject.scored_pixels)
+        self.trouble = Trouble(self.subject.scored_pixels, self.subject.jump)
 
 
 def fit_stack(problems: Sequence[Problem], plans: Sequence[Plan], observe: Observe = lambda place: ()) -> list[Fitted]:
@@ -192,7 +192,8 @@ class _Group:
         """Show each network what its picture's subject asks it to look at after this step."""
         for number in range(len(self.networks)):
             asked = [member.subject.looks(iteration) for member in self.members]
-            outputs = [self._call(number, draws, plan).detach() for draws in zip(*asked, strict=True)]
+            with torch.no_grad():
+                outputs = [self._call(number, draws, plan) for draws in zip(*asked, strict=True)]
             for at, (member, looks) in enumerate(zip(self.members, asked, strict=True)):
                 if looks:
                     member.subject.look([output[at : at + 1] for output in outputs], looks)

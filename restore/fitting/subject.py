@@ -12,6 +12,7 @@ from torch import Tensor
 from restore.fitting.averaging import OutputAverage
 from restore.fitting.objectives import BlindSpot, Draw, Score, choose_held_out, make_objective
 from restore.fitting.recorrupted import Recorrupted
+from restore.fitting.rescue import JUMP, JUMP_VARIED
 from restore.fitting.trace import CHECK_EVERY, Step
 from restore.priors import Prior
 from restore.problems.padding import Padding
@@ -49,6 +50,7 @@ class Subject:
         average: of the images.
         output: the image of the last step, (1, C, H, W).
         scored_pixels: about how many are scored in a step.
+        jump: of the loss, as a factor, that says that the fit has gone wrong.
     """
 
     def __init__(self, problem: Problem, plan: Plan, prior: Prior) -> None:
@@ -61,6 +63,7 @@ class Subject:
         self._objective = make_objective(self.problem, plan, prior, padding, self.held_out, generator)
         self._generators = [generator, *(each for each in self._objective.generators if each is not generator)]
         self.scored_pixels = int(problem.known.sum()) * (plan.hidden or 1.0)
+        self.jump = JUMP_VARIED if plan.hidden_spread > 0 else JUMP
         self.average = OutputAverage(plan.average)
         # Of looks, which are taken at checks alone: as many steps in them as in the average of the steps' images.
         self._looked = OutputAverage(plan.average**CHECK_EVERY)
@@ -80,6 +83,10 @@ class Subject:
         """Return what the next step shows and scores."""
         return self._objective.draw()
 
+    def usual(self) -> Draw:
+        """Return what a step shows and scores where the share of hidden pixels is not left to chance."""
+        return self._objective.usual() if isinstance(self._objective, BlindSpot) else self.draw()
+
     def score(self, output: Tensor, draw: Draw) -> tuple[Tensor, Score]:
         """Return the image (1, C, H, W) that the network's `output` stands for, and its score."""
         image = self._objective.image(output.float(), draw)
@@ -98,7 +105,7 @@ class Subject:
     def look(self, outputs: Sequence[Tensor], looks: Sequence[Draw]) -> None:
         """Take in what a network made of its `looks`, unless it is not finite: no loss has vouched for its weights."""
         images = [self._objective.image(output.float(), draw) for output, draw in zip(outputs, looks, strict=True)]
-        image, covariance = mean_image(images), torch.zeros(())
+        image, covariance = mean_image(images), torch.zeros((), device=self.device)
         if isinstance(self._objective, Recorrupted):
             covariance = self._objective.covariance(images, looks)
         if bool(image.isfinite().all()):

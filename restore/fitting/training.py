@@ -57,7 +57,7 @@ class Training(Subject):
             if "statistics" in start:
                 self._take_over(start["statistics"])
         self._recurs = plan.cell != "none"
-        self._rescue = Rescue(self.networks, self._optimizer, plan.rewind_rate, self.scored_pixels)
+        self._rescue = Rescue(self.networks, self._optimizer, plan.rewind_rate, self.scored_pixels, self.jump)
         self.warnings: list[str] = []
         self.set_back: list[float] = []
         self.gave_up = False
@@ -91,7 +91,9 @@ class Training(Subject):
             project_(self.networks)
         for number in range(len(self.networks)):
             if looks := self.looks(iteration):
-                self.look([self._calls(number, draw.inputs, self.precision).detach() for draw in looks], looks)
+                with torch.no_grad():
+                    outputs = [self._calls(number, draw.inputs, self.precision) for draw in looks]
+                self.look(outputs, looks)
         rate = self._optimizer.param_groups[0]["lr"]
         return self.advance(iteration, mean_image(images), loss, misfit, rate, self.seconds)
 
@@ -141,7 +143,7 @@ class Training(Subject):
         losses = []
         with arithmetic(self.precision, self.device), torch.no_grad():
             for network in self.networks:
-                draw = self.draw()
+                draw = self.usual()
                 # Not the recorded graph, which takes the place of `network.forward` and knows no hooks.
                 output = type(network).forward(network, *draw.inputs)
                 losses.append(self.score(output, draw)[1].loss.item())

@@ -15,6 +15,7 @@ from restore.cells import Cell
 from restore.cells.base import widen
 from restore.cells.jacobian import orthogonality_error
 from restore.fitting import Step, Training
+from restore.fitting.rescue import JUMP
 from restore.priors import RecurrentGenerator
 from restore.refinement import Refined
 
@@ -23,8 +24,6 @@ __all__ = ["EVERY", "HealthRecord", "HealthRecorder"]
 EVERY = 25
 """Steps between two looks, so that they take less than a twentieth of the time."""
 
-SPIKE = 10**0.5
-"""A loss this many times the running mean of those before is a spike: 5 dB."""
 
 FLAT = 1e-12
 """Variance over the picture below which a unit says nothing, relative to the square of its mean."""
@@ -50,7 +49,8 @@ class HealthRecord:
         recurrent_norm: |dL/dh_t|, t = 1..T, where a cell refines; empty otherwise.
         orthogonality_error: largest Frobenius norm of W^H W - I of the cell's orthogonal matrices; empty without any.
         steps: number of steps seen, with or without a look.
-        spikes: number of losses more than 5 dB above the running mean of those before.
+        spikes: number of losses so far above the running mean of those before that a fit would be set back: 5 dB, or 10
+            where its steps hide shares of the pixels that differ.
         nonfinite: number of losses that were not finite. Steps that were set back are not seen: `Fitted.set_back`.
     """
 
@@ -111,12 +111,12 @@ class HealthRecorder:
         self._layers: dict[str, nn.Module] = {}
         self._flow: _Flow | None = None
         self._before: dict[str, Tensor] = {}
-        self._smooth = math.inf
+        self._smooth, self._jump = math.inf, JUMP
         self._due = 0
 
     def attach(self, training: Training) -> None:
         """Look at the network of this training; called by the fit before the first step."""
-        self._network = training.prior
+        self._network, self._jump = training.prior, training.jump
         self._arm(1)
 
     def __call__(self, step: Step) -> None:
@@ -126,7 +126,7 @@ class HealthRecorder:
         if not math.isfinite(step.loss):
             record.nonfinite += 1
         else:
-            record.spikes += step.loss > SPIKE * self._smooth
+            record.spikes += step.loss > self._jump * self._smooth
             self._smooth = step.loss if math.isinf(self._smooth) else 0.95 * self._smooth + 0.05 * step.loss
         missed = False
         if self._hooks:
@@ -215,7 +215,8 @@ class _Flow:
         """Return a forward hook that keeps the output of the module `name`, channels first."""
 
         def keep(module: nn.Module, inputs: Any, output: Any) -> None:
-            if isinstance(output, Tensor) and output.dim() == 4:
+            # What a fit looks at and does not learn from is no part of the step.
+            if isinstance(output, Tensor) and output.dim() == 4 and torch.is_grad_enabled():
                 shown = output.detach()
                 self._seen.append((name, shown.movedim(-1, 1) if isinstance(module, nn.Linear) else shown))
 

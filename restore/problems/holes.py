@@ -13,12 +13,15 @@ from scipy import ndimage
 from skimage.restoration import inpaint_biharmonic
 from torch import Tensor
 
-__all__ = ["biharmonic_fill", "clear_share", "hole_radius", "is_scattered", "shifted_copies"]
+__all__ = ["biharmonic_fill", "hole_radius", "is_scattered", "shifted_copies"]
 
 AROUND = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], dtype=np.float32) / 8
 
 CLUSTERED = 0.1
 """Part of what chance leaves known around a pixel of the hole; if more of it is missing, the hole has a form."""
+
+FEW_SQUARES = 10
+"""Squares of 3x3 beyond twice those of chance that do not make a stroke."""
 
 RARE = 20
 """Chance leaves a wider hole than is taken for scattered in one of so many pictures."""
@@ -40,9 +43,9 @@ def hole_radius(hole: NDArray[np.bool_]) -> float:
 def is_scattered(hole: NDArray[np.bool_]) -> bool:
     """Whether the `hole` (H, W) is of pixels that are missing one by one, by chance: not of strokes or patches.
 
-    Then pixels of the hole, a share p of the picture, have no more than that share of their neighbours in it. And of
-    N pixels about N p^n are the middle of a disc of n pixels that is hole: hardly one with n > ln(N) / ln(1 / p), or of
-    half a disc at the border.
+    Then, of N pixels a share p of which is missing, a pixel of the hole has no more than that share of its neighbours
+    in it; about N p^9 squares of 3x3 are hole throughout; and about N p^n pixels are the middle of a disc of n pixels
+    that is, hardly one with n > ln(N) / ln(1 / p), or of half a disc at the border.
 
     >>> rng = np.random.default_rng(0)
     >>> is_scattered(rng.random((64, 64)) < 0.8)
@@ -58,26 +61,12 @@ def is_scattered(hole: NDArray[np.bool_]) -> bool:
     around = ndimage.convolve(hole.astype(np.float32), AROUND, mode="reflect")[hole].mean()
     if around > share + CLUSTERED * (1 - share):
         return False
+    squares = ndimage.minimum_filter(hole, size=3, mode="constant", cval=False).sum()
+    if squares > FEW_SQUARES + 2 * hole.size * share**9:
+        return False
     rarity = -math.log(share)
     inside, at_border = (math.log(RARE * places) / rarity for places in (hole.size, 2 * sum(hole.shape)))
     return hole_radius(hole) <= math.sqrt(max(inside, 2 * at_border) / math.pi) + 1
-
-
-def clear_share(hole: NDArray[np.bool_]) -> float:
-    """Return the share of the known pixels that have no pixel of the `hole` (H, W) within 5x5 around them.
-
-    Of a hole of scattered pixels there is one near: with a tenth of the pixels missing the share is 0.9^24 = 0.08.
-
-    >>> bar = np.zeros((30, 30), dtype=bool)
-    >>> bar[3:6] = True
-    >>> round(clear_share(bar), 2)
-    0.85
-    """
-    known = ~hole
-    if not known.any():
-        return 0.0
-    near = ndimage.maximum_filter(hole, size=5, mode="constant", cval=False)
-    return float((known & ~near).sum() / known.sum())
 
 
 def biharmonic_fill(picture: NDArray[np.float32], hole: NDArray[np.bool_]) -> NDArray[np.floating[Any]]:

@@ -25,10 +25,10 @@ PICTURES = 6
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
-@pytest.fixture
-def scans(tmp_path: Path, noisy: Array) -> Path:
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory: pytest.TempPathFactory, noisy: Array) -> Path:
     """A folder of small pictures, no two alike."""
-    folder = tmp_path / "scans"
+    folder = tmp_path_factory.mktemp("batch") / "scans"
     folder.mkdir()
     for number in range(PICTURES):
         Image.fromarray(noisy[number:, number:]).save(folder / f"p{number}.png")
@@ -56,11 +56,11 @@ def endings(folder: Path) -> Counter[str]:
     return Counter(json.loads(line)["image"] for line in path.read_text().splitlines()) if path.exists() else Counter()
 
 
-@pytest.fixture
-def whole(scans: Path, tmp_path: Path) -> dict[str, bytes]:
+@pytest.fixture(scope="module")
+def whole(scans: Path) -> dict[str, bytes]:
     """The results of a batch that nothing disturbs."""
-    finish(start(scans, tmp_path / "whole"))
-    made = pictures(tmp_path / "whole")
+    finish(start(scans, scans.parent / "whole"))
+    made = pictures(scans.parent / "whole")
     assert len(made) == PICTURES
     return made
 

@@ -65,6 +65,24 @@ def test_looks_teach_nothing(scattered: Problem, plan_for: PlanFor, monkeypatch:
     assert not torch.equal(with_looks.last, without.last)
 
 
+@pytest.mark.parametrize("missing", [0.1, 0.5])
+def test_a_share_that_changes_is_no_reason_to_go_back(missing: float, plan_for: PlanFor) -> None:
+    # On a smooth picture a step that hides many pixels is several times as hard as one that hides few.
+    rows, columns = torch.meshgrid(torch.linspace(0, 3, 64), torch.linspace(0, 4, 64), indexing="ij")
+    picture = (0.5 + 0.3 * torch.sin(rows + columns))[None]
+    problem = inpainting(picture, torch.rand(64, 64, generator=torch.Generator().manual_seed(0)) < missing)
+    fitted = fit(problem, plan_for(problem, objective="blindspot", iterations=120))
+    assert fitted.set_back == ()
+
+
+def test_a_usual_masking_hides_the_mean_share(scattered: Problem, plan_for: PlanFor) -> None:
+    plan = plan_for(scattered, objective="blindspot")
+    training = Training(scattered, plan)
+    known = (scattered.known & ~training.held_out).float().sum()
+    shares = torch.stack([training.usual().scored.sum() / known for _ in range(20)])
+    assert (shares - plan.hidden).abs().max() < 0.08
+
+
 def test_the_hidden_share_changes_where_pixels_are_missing_by_chance(scattered: Problem, plan_for: PlanFor) -> None:
     plan = plan_for(scattered, objective="blindspot")
     training = Training(scattered, plan)

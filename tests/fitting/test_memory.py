@@ -80,6 +80,20 @@ def test_prepared_fills_are_counted() -> None:
     assert abs(beyond(by_chance)) < 10  # these are filled in every step
 
 
+def test_tiles_with_strokes_count_beside_fuller_ones_without() -> None:
+    picture = torch.zeros(3, 1024, 2048)
+    hole = torch.rand(1024, 2048, generator=torch.Generator().manual_seed(0)) < 0.5
+    hole[:, 1024:] = False
+    hole[500:506, 1100:2000] = True
+    holed, settings = inpainting(picture, hole), FitSettings(**CPU, max_memory="3GiB")
+    plan = _planned(holed, settings)
+    tiles = make_layout(holed.size, plan.tile_side, plan.tile_overlap).tiles
+    parts = [holed.part(tile.cut(holed.measurement), tile.cut(holed.known)) for tile in tiles]
+    taken = [forecast(part, make_plan(part, settings)).memory_mb * 2**20 for part in parts]
+    assert max(taken) <= 3 * 2**30
+    assert taken.index(max(taken)) not in (0, len(taken) // 2)  # a tile on the right, with a stroke
+
+
 def test_what_is_granted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(memory, "available", lambda device: 1000)
     monkeypatch.setattr(memory, "resident", lambda: 50)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from restore.fitting import Training, fit, make_plan
 from restore.fitting.rescue import Rescue
 from restore.health import HealthRecord, HealthRecorder
-from restore.problems.problem import Problem, denoising
+from restore.problems.problem import Problem, denoising, inpainting
 from restore.settings import FitSettings, Plan
 
 NETWORK = {"channels": (8, 8), "tail": 1}
@@ -125,6 +125,27 @@ def test_the_way_back_through_a_recurrence_is_recorded(problem: Problem) -> None
     # Each h_t reaches the loss through h_{t+1} alone, and every step's Jacobian has a norm of at most 1.
     assert (norms[1:, :-1] <= norms[1:, 1:] * (1 + 1e-5)).all()
     assert max(record.orthogonality_error) < 1e-5
+
+
+@pytest.mark.parametrize("cell", ["none", "scornn"])
+def test_what_a_fit_looks_at_after_a_step_is_not_recorded(scene: Tensor, cell: str) -> None:
+    hole = torch.rand(scene.shape[1:], generator=torch.Generator().manual_seed(3)) < 0.5
+    values = {} if cell == "none" else {"refine_steps": 4, "refine_channels": 6}
+    plan = _plan(inpainting(scene, hole), cell=cell, iterations=11, **values)
+    norms = []
+    for looks in (True, False):
+        recorder = HealthRecorder(10)  # looks at the last step, after which an inpainting fit looks at its picture
+        training = Training(inpainting(scene, hole), plan)
+        recorder.attach(training)
+        if not looks:
+            training.looks = lambda iteration: []  # type: ignore[method-assign]
+        for iteration in range(1, 12):
+            step = training.step(iteration)
+            assert step is not None
+            recorder(step)
+        norms.append(recorder.record.arrays())
+    for name, recorded in norms[0].items():
+        np.testing.assert_array_equal(recorded, norms[1][name], err_msg=name)
 
 
 def test_spikes_and_losses_that_are_not_finite_are_counted(problem: Problem) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from restore.fitting import Step
+from restore.fitting.rescue import JUMP
 from restore.health import HealthRecord, HealthRecorder, gradient_health
 
 
@@ -31,7 +32,7 @@ class Chain(nn.Sequential):
 
 def _watch(network: nn.Module, shown: Tensor, steps: int = 3, rate: float = 1e-6) -> HealthRecord:
     recorder = HealthRecorder(1)
-    recorder.attach(SimpleNamespace(prior=network))  # type: ignore[arg-type]
+    recorder.attach(SimpleNamespace(prior=network, jump=JUMP))  # type: ignore[arg-type]
     optimizer = torch.optim.SGD(network.parameters(), lr=rate)
     for iteration in range(1, steps + 1):
         loss = network(shown).square().mean()

@@ -141,6 +141,14 @@ def test_strokes_and_patches_are_not_scattered(width: int) -> None:
     assert not is_scattered(hole)
 
 
+@pytest.mark.parametrize(("share", "width", "length"), [(0.05, 4, 250), (0.5, 6, 480), (0.01, 3, 60), (0.3, 3, 400)])
+def test_strokes_among_scattered_pixels_are_found(share: float, width: int, length: int) -> None:
+    hole = np.random.default_rng(0).random((512, 512)) < share
+    assert is_scattered(hole)
+    hole[100 : 100 + width, 10 : 10 + length] = True
+    assert not is_scattered(hole)
+
+
 def test_nothing_and_everything_missing() -> None:
     assert is_scattered(_empty())
     assert not is_scattered(~_empty())
