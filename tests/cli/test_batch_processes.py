@@ -36,7 +36,7 @@ def scans(tmp_path_factory: pytest.TempPathFactory, noisy: Array) -> Path:
 
 
 def start(scans: Path, clean: Path, *words: object, workers: int = 1) -> subprocess.Popen[bytes]:
-    fixed = ("--iterations", STEPS, "--device", "cpu", "--threads", 1, "--workers", workers, "-q")
+    fixed = ("--iterations", STEPS, "--networks", 1, "--device", "cpu", "--threads", 1, "--workers", workers, "-q")
     arguments = [sys.executable, "-m", "restore", "denoise", scans, "-o", clean, *fixed, *words]
     return subprocess.Popen(list(map(str, arguments)), env=ENVIRONMENT, stderr=subprocess.PIPE)
 
