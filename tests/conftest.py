@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -54,3 +56,26 @@ def scene() -> Tensor:
 def noisy_scene(scene: Tensor, generator: torch.Generator) -> Tensor:
     """The scene with Gaussian noise of sigma 25 of 255, not clipped."""
     return scene + 25 / 255 * torch.randn(scene.shape, generator=generator)
+
+
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `restore WORDS` in this process, through the function that the console script calls.
+
+    A process of its own takes seconds to begin; `process` of tests/cli is one.
+    """
+    from restore.cli import main
+
+    def call(*words: object) -> subprocess.CompletedProcess[str]:
+        given = ["restore", *map(str, words)]
+        monkeypatch.setattr(sys, "argv", given)
+        monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # Typer sets its own
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(given, int(ended.value.code or 0), said.out, said.err)
+
+    return call

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-
-def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "restore", *arguments], capture_output=True, text=True)
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def _picture(folder: Path) -> Path:
@@ -22,9 +20,9 @@ def _picture(folder: Path) -> Path:
     return path
 
 
-def test_a_run_tells_of_its_gradients_and_its_baseline(tmp_path: Path) -> None:
+def test_a_run_tells_of_its_gradients_and_its_baseline(tmp_path: Path, run: Run) -> None:
     path = _picture(tmp_path)
-    done = _run("denoise", str(path), "--iterations", "20", "--health", "--baseline", "unnormalized", "--json", "-v")
+    done = run("denoise", str(path), "--iterations", "20", "--health", "--baseline", "unnormalized", "--json", "-v")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert f"gradient health: {report['gradient_health']['verdict']}" in done.stderr
@@ -37,16 +35,16 @@ def test_a_run_tells_of_its_gradients_and_its_baseline(tmp_path: Path) -> None:
     assert len(curves["health_layers"]) == len(report["gradient_health"]["layers"])
 
 
-def test_curves_are_not_written_over(tmp_path: Path) -> None:
+def test_curves_are_not_written_over(tmp_path: Path, run: Run) -> None:
     path = _picture(tmp_path)
     there = tmp_path / "a.restored.png.npz"
     there.write_text("mine")
-    done = _run("denoise", str(path), "--iterations", "5", "--curves")
+    done = run("denoise", str(path), "--iterations", "5", "--curves")
     assert done.returncode == 2 and "a.restored.png.npz" in done.stderr
     assert there.read_text() == "mine"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.png", "a.restored.png.npz"]
 
 
-def test_an_unknown_baseline_is_refused_before_the_fit(tmp_path: Path) -> None:
-    done = _run("denoise", str(_picture(tmp_path)), "--baseline", "fairly")
+def test_an_unknown_baseline_is_refused_before_the_fit(tmp_path: Path, run: Run) -> None:
+    done = run("denoise", str(_picture(tmp_path)), "--baseline", "fairly")
     assert done.returncode == 2 and "did you mean 'fair'" in done.stderr and "Traceback" not in done.stderr

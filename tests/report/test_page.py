@@ -8,7 +8,7 @@ import io
 import json
 import re
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,9 @@ REPORT: dict[str, Any] = {
     **{"psnr": None, "psnr_input": None, "psnr_peak": None, "psnr_final": None, "psnr_estimate": None},
     **{"psnr_estimate_error": None, "gradient_health": None, "baseline": None, "warnings": []},
 }
+
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 class Reader(html.parser.HTMLParser):
@@ -165,45 +168,41 @@ def test_claims_have_a_page(tmp_path: Path) -> None:
     assert "1 of 1 are met" in "".join(reader.text)
 
 
-def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "restore", *arguments], capture_output=True, text=True)
-
-
-def test_the_commands_write_pages_and_overwrite_none(tmp_path: Path) -> None:
+def test_the_commands_write_pages_and_overwrite_none(tmp_path: Path, run: Run) -> None:
     path = tmp_path / "a.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (24, 24), dtype=np.uint8)).save(path)
-    done = _run("denoise", str(path), "--iterations", "10", "--curves", "--report", "-q")
+    done = run("denoise", str(path), "--iterations", "10", "--curves", "--report", "-q")
     assert done.returncode == 0, done.stderr
     page = tmp_path / "a.restored.png.html"
     text = "".join(_check(page.read_text()).text)
     assert f"restore denoise {path} --iterations 10 --curves --report -q" in text
-    again = _run("report", str(tmp_path / "a.restored.png"))
+    again = run("report", str(tmp_path / "a.restored.png"))
     assert again.returncode == 2 and page.name in again.stderr
-    named = _run("report", str(tmp_path / "a.restored.png.json"), "-o", str(tmp_path / "b.html"))
+    named = run("report", str(tmp_path / "a.restored.png.json"), "-o", str(tmp_path / "b.html"))
     assert named.returncode == 0, named.stderr
     assert _check((tmp_path / "b.html").read_text()).tags.count("img") == 3 + 1  # pictures, loss
-    refused = _run("denoise", str(path), "-o", str(tmp_path / "c.png"), "--report", str(tmp_path / "b.html"))
+    refused = run("denoise", str(path), "-o", str(tmp_path / "c.png"), "--report", str(tmp_path / "b.html"))
     assert refused.returncode == 2 and "b.html" in refused.stderr and not (tmp_path / "c.png").exists()
-    missing = _run("report", str(path))
+    missing = run("report", str(path))
     assert missing.returncode == 2 and "there is no" in missing.stderr and "Traceback" not in missing.stderr
 
 
-def test_folders_of_results_get_their_page_when_asked(tmp_path: Path) -> None:
+def test_folders_of_results_get_their_page_when_asked(tmp_path: Path, run: Run) -> None:
     folder = tmp_path / "claims"
-    done = _run("reproduce", "modrelu-gradient", "-o", str(folder), "--report", "--json")
+    done = run("reproduce", "modrelu-gradient", "-o", str(folder), "--report", "--json")
     assert done.returncode == 0, done.stderr
     assert "modrelu-gradient" in "".join(_check((folder / "report.html").read_text()).text)
     there = tmp_path / "mine.html"
     there.write_text("mine")
-    refused = _run("reproduce", "modrelu-gradient", "-o", str(folder), "--report", str(there))
+    refused = run("reproduce", "modrelu-gradient", "-o", str(folder), "--report", str(there))
     assert refused.returncode == 2 and there.read_text() == "mine"
-    assert "name one with -o" in _run("reproduce", "modrelu-gradient", "--report").stderr
+    assert "name one with -o" in run("reproduce", "modrelu-gradient", "--report").stderr
     path = tmp_path / "a.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (24, 24), dtype=np.uint8)).save(path)
     config = tmp_path / "plan.yaml"
     lines = ("images: [a.png]", "degradations: [{noise: 25}]", "settings: {iterations: 2}")
     config.write_text("\n".join([*lines, "sweep: {norm: [channel, none]}", ""]))
     results = tmp_path / "results"
-    done = _run("ablate", str(config), "-o", str(results), "--report", "-q", "--threads", "1")
+    done = run("ablate", str(config), "-o", str(results), "--report", "-q", "--threads", "1")
     assert done.returncode == 0, done.stderr
     assert "2 trials have ended" in "".join(_check((results / "report.html").read_text()).text)

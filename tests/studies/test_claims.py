@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,7 @@ from restore.studies.reproductions import long_memory, rflo_learning
 from restore.studies.sequence_tasks import make_task
 from restore.studies.sequence_training import Recipe, learn
 
-
-def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "restore", "reproduce", *arguments], capture_output=True, text=True)
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def test_every_claim_says_what_and_where() -> None:
@@ -169,19 +167,19 @@ def test_the_figure_shows_every_curve() -> None:
     assert draw_claim(Result(claim, Outcome({}, "", Verdict.met), 0.0)) == b""
 
 
-def test_the_command_lists_and_refuses() -> None:
-    listed = _run()
+def test_the_command_lists_and_refuses(run: Run) -> None:
+    listed = run("reproduce")
     assert listed.returncode == 0 and "copying" in listed.stdout and "arXiv:1707.09520" in listed.stdout
-    unknown = _run("copyin")
+    unknown = run("reproduce", "copyin")
     assert unknown.returncode == 2 and "did you mean 'copying'" in unknown.stderr and "Traceback" not in unknown.stderr
-    needless = _run("rflo-learning", "--cell", "gru")
+    needless = run("reproduce", "rflo-learning", "--cell", "gru")
     assert needless.returncode == 2 and "does not apply" in needless.stderr
-    cell = _run("digits", "--quick", "--cell", "scorn")
+    cell = run("reproduce", "digits", "--quick", "--cell", "scorn")
     assert cell.returncode == 2 and "did you mean 'scornn'" in cell.stderr and "Traceback" not in cell.stderr
 
 
-def test_the_command_measures_writes_and_tells_by_its_exit_status(tmp_path: Path) -> None:
-    run = _run("adding", "--quick", "--cell", "scornn", "--cap", "1", "--json", "-o", str(tmp_path / "new"))
+def test_the_command_measures_writes_and_tells_by_its_exit_status(tmp_path: Path, run: Run) -> None:
+    run = run("reproduce", "adding", "--quick", "--cell", "scornn", "--cap", "1", "--json", "-o", str(tmp_path / "new"))
     (row,) = json.loads(run.stdout)
     required = {"claim", "source", "published", "measured", "threshold", "verdict"}
     assert required <= set(row)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
+from collections.abc import Callable
 from dataclasses import replace
 
 from restore.settings import FitSettings
@@ -30,7 +30,7 @@ def test_costs_are_those_of_the_cells_beside_none() -> None:
     assert all(cost.milliseconds > 0 and cost.ratio > 0 for cost in (none, rnn, gru))
 
 
-def test_the_command_prints_one_json_list() -> None:
-    command = [sys.executable, "-m", "restore", "bench", "refinement", "rnn", "--size", "64", "--rounds", "1", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+def test_the_command_prints_one_json_list(run: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    done = run("bench", "refinement", "rnn", "--size", 64, "--rounds", 1, "--json")
+    assert done.returncode == 0, done.stderr
     assert [cost["cell"] for cost in json.loads(done.stdout)] == ["none", "rnn"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def test_small_pictures_are_refused(pictures: list[Path], tmp_path: Path) -> Non
         measure_gain(pictures[0], pictures[1:], tmp_path / "run", replace(HOURGLASS, screen=64), device="cpu")
 
 
-def test_the_command_says_what_it_lacks(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "restore", "bench", "gain", "--screen", "none.png", "--final", "none.png"]
-    done = subprocess.run([*command, "--quick", "-o", str(tmp_path / "run")], capture_output=True, text=True)
+def test_the_command_says_what_it_lacks(tmp_path: Path, run: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    words = ("bench", "gain", "--screen", "none.png", "--final", "none.png", "--quick")
+    done = run(*words, "-o", tmp_path / "run")
     assert done.returncode == 2 and "none.png" in done.stderr and "Traceback" not in done.stderr

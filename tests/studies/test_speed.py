@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,8 @@ from restore.studies.growth import Growth, Variant, exponents, measure_growth, v
 from restore.studies.peaks import PeakSizes, PeakTimer
 from restore.studies.speed import Stepper, measure_speed
 from restore.studies.step_cost import peak_bytes
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 TINY = PeakSizes(channels=8, pixels=16, rows=32, numbers=1024)
 SMALL = FitSettings(optimizer="adam", device="cpu", precision="float32", network={"channels": (8, 8), "tail": 0})
@@ -100,13 +102,9 @@ def test_variants_differ_in_one_thing() -> None:
     assert len({each.size for each in found if each.of != "area"}) == 1
 
 
-def _run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "restore", "bench", "speed", *words], capture_output=True, text=True)
-
-
-def test_the_command_prints_one_json_object() -> None:
+def test_the_command_prints_one_json_object(run: Run) -> None:
     words = ("--size", "64", "--rounds", "1", "--precision", "float32", "--device", "cpu", "--threads", "1", "--json")
-    done = _run(*words)
+    done = run("bench", "speed", *words)
     assert done.returncode == 0, done.stderr
     printed: dict[str, Any] = json.loads(done.stdout)
     assert [each["precision"] for each in printed["peaks"]] == ["float32"]
@@ -119,7 +117,7 @@ def test_the_command_prints_one_json_object() -> None:
     ("words", "said"),
     [(("--size", "100"), "multiple of 64"), (("--precision", "bfloat"), "bfloat16"), (("--device", "cuda:99"), "cuda")],
 )
-def test_what_it_cannot_do_is_said_in_a_sentence(words: tuple[str, ...], said: str) -> None:
-    done = _run(*words)
+def test_what_it_cannot_do_is_said_in_a_sentence(words: tuple[str, ...], said: str, run: Run) -> None:
+    done = run("bench", "speed", *words)
     assert done.returncode != 0 and said in done.stderr
     assert "Traceback" not in done.stderr and not done.stdout

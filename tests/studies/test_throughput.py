@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -25,7 +25,7 @@ def test_every_stack_is_measured(missing: bool) -> None:
         assert each.steps > 100  # those of the whole fit, not of the measurement
 
 
-def test_the_command_prints_them() -> None:
+def test_the_command_prints_them(run: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     words = (
         "bench",
         "throughput",
@@ -40,7 +40,7 @@ def test_the_command_prints_them() -> None:
         "1",
         "--json",
     )
-    ended = subprocess.run([sys.executable, "-m", "restore", *words], capture_output=True, text=True)
+    ended = run(*words)
     assert ended.returncode == 0, ended.stderr
     assert [(each["prior"], each["stack"]) for each in json.loads(ended.stdout)] == [("decoder", 1), ("decoder", 2)]
 
