@@ -23,7 +23,8 @@ Array = np.ndarray[Any, Any]
 Call = Callable[..., Any]
 
 STEPS = 150
-WORDS = ("--iterations", STEPS, "--stop", "none", "--device", "cpu", "--threads", 1, "--checkpoint-every", 0.1)
+LONE = ("--networks", 1, "--device", "cpu", "--threads", 1)
+WORDS = ("--iterations", STEPS, "--stop", "none", "--checkpoint-every", 0.1, *LONE)
 
 
 def kill_when(file: Callable[[], list[Path]], *words: object) -> None:

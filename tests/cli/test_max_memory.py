@@ -14,7 +14,8 @@ Array = np.ndarray[Any, Any]
 Call = Callable[..., Any]
 
 STEPS = 4
-FEW = ("--iterations", STEPS, "--device", "cpu", "--precision", "float32")
+MADE = ("--networks", 1, "--device", "cpu", "--precision", "float32")
+FEW = ("--iterations", STEPS, *MADE)
 
 
 def _psnr(one: Array, other: Array) -> float:
@@ -38,7 +39,7 @@ def clean_large() -> Array:
 
 def _limit(command: Call, image: Path) -> str:
     """Return an amount that suffices for the smallest tiles, as the complaint about one that does not tells."""
-    words = command("denoise", image, "--max-memory", "100MiB", "--device", "cpu", "--precision", "float32").complaint
+    words = command("denoise", image, "--max-memory", "100MiB", *MADE).complaint
     return f"{int(words.split('take about ')[1].split(' MiB')[0]) + 1}MiB"
 
 
@@ -49,11 +50,11 @@ def test_denoise(
     image, truth = tmp_path / "a.png", tmp_path / "t.png"
     Image.fromarray(np.dstack([large, alpha])).save(image, dpi=(300, 300))
     Image.fromarray(np.dstack([clean_large, alpha])).save(truth)
-    words = ("denoise", image, "--max-memory", _limit(command, image), "--iterations", 30, *FEW[2:])
+    words = ("denoise", image, "--max-memory", _limit(command, image), "--iterations", 20, *MADE)
     told = process(*words, "--reference", truth, "--json")
     report = told.report
     assert report["tiles"]["count"] == report["tiles"]["restored"] == 4
-    assert max(report["tiles"]["size"]) <= 128 and report["iterations"] == 5 * 30
+    assert max(report["tiles"]["size"]) <= 128 and report["iterations"] == 5 * 20
     assert "4 tiles of" in told.stderr
     assert report["psnr_peak"] is None and "tile" in report["null_reasons"]["psnr_peak"]
     assert report["max_memory_mb"] > 100
