@@ -28,8 +28,8 @@ NETWORKS = {"fast": 1, "balanced": 2, "best": 8}
 """Networks of a preset under Muon."""
 
 SHORTER = {
-    **{("denoise", "muon"): 0.2, ("inpaint", "muon"): 0.62, ("strokes", "muon"): 0.4},
-    **{("denoise", "adam"): 0.3, ("inpaint", "adam"): 0.7, ("strokes", "adam"): 0.7},
+    **{("denoise", "muon"): 0.2, ("inpaint", "muon"): 0.4, ("scattered", "muon"): 0.62},
+    **{("denoise", "adam"): 0.3, ("inpaint", "adam"): 0.7, ("scattered", "adam"): 0.7},
 }
 """Pictures above 256x256 get fewer steps, by the power of their area: a megapixel in some five minutes on two cores."""
 
@@ -217,7 +217,9 @@ def _choose(problem: Problem, settings: FitSettings) -> tuple[str, str, dict[str
             values = _blindspot(problem, settings)
     optimizer = "muon" if values.get("optimizer") == "muon" else "adam"
     work = (MUON_WORK if optimizer == "muon" else WORK)[settings.preset]
-    return prior, objective, {**values, "iterations": _steps(values["iterations"] * work, problem, optimizer)}
+    kind = "scattered" if "hidden_spread" in values else problem.kind
+    steps = _steps(values["iterations"] * work, problem.size, kind, optimizer)
+    return prior, objective, {**values, "iterations": steps}
 
 
 def _knows_noise(problem: Problem, prior: str, settings: FitSettings) -> bool:
@@ -240,15 +242,13 @@ def _scheduled(kind: str, settings: FitSettings) -> dict[str, Any]:
 def _blindspot(problem: Problem, settings: FitSettings) -> dict[str, Any]:
     """Return the values of a blind-spot fit."""
     values = {**BLINDSPOT[problem.kind], **_scheduled(problem.kind, settings)}
-    if problem.kind == "inpaint" and not _has_strokes(problem):
-        values |= SCATTERED
-    if values["optimizer"] == "muon" and problem.sigma == 0 and _has_strokes(problem):
+    if problem.kind != "inpaint":
+        return values
+    if is_scattered(~problem.known[0, 0].cpu().numpy()):
+        return {**values, **SCATTERED}
+    if values["optimizer"] == "muon" and problem.sigma == 0:
         values["stop"] = "none"  # single pixels are held out: they are at their best long before strokes are
     return values
-
-
-def _has_strokes(problem: Problem) -> bool:
-    return problem.kind == "inpaint" and not is_scattered(~problem.known[0, 0].cpu().numpy())
 
 
 def _recorrupted(problem: Problem, settings: FitSettings) -> Mapping[str, Any]:
@@ -294,9 +294,8 @@ def _published(problem: Problem, preset: str, prior: str) -> dict[str, Any]:
     return {"stop": "none", "rewind_rate": 1.0, **values}
 
 
-def _steps(steps: float, problem: Problem, optimizer: str) -> int:
+def _steps(steps: float, size: tuple[int, int], kind: str, optimizer: str) -> int:
     """Scale the number of steps to the picture's size: more pixels teach more in a step."""
-    height, width = problem.size
-    kind = "strokes" if _has_strokes(problem) else problem.kind
-    size = min(1.0, float((65536 / (height * width)) ** SHORTER[kind, optimizer]))
-    return max(50, round(steps * size))
+    height, width = size
+    factor = min(1.0, float((65536 / (height * width)) ** SHORTER[kind, optimizer]))
+    return max(50, round(steps * factor))

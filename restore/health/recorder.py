@@ -24,7 +24,6 @@ __all__ = ["EVERY", "HealthRecord", "HealthRecorder"]
 EVERY = 25
 """Steps between two looks, so that they take less than a twentieth of the time."""
 
-
 FLAT = 1e-12
 """Variance over the picture below which a unit says nothing, relative to the square of its mean."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -40,17 +40,11 @@ class Outcome:
 
 
 @pytest.fixture
-def cells(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+def cells(run: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., Outcome]:
     """Run `restore cells WORDS`."""
-    from restore.cli import main
 
     def call(*words: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["restore", "cells", *map(str, words)])
-        monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # Typer sets its own
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return Outcome(int(ended.value.code or 0), said.out, said.err)
+        ended = run("cells", *words)
+        return Outcome(ended.returncode, ended.stdout, ended.stderr)
 
     return call
