@@ -137,7 +137,9 @@ class Session:
         A tile is never compared with the reference: only the whole picture is.
         """
         truth = None if self.plan.tile_side else self._true_image
-        self._curve = None if truth is None else ReferenceCurve(self.problem, truth)
+        self._curve = (
+            None if truth is None else ReferenceCurve(self.problem, truth, unclips=self.plan.clipping == "undo")
+        )
         self._recorder = HealthRecorder() if self._watch.health else None
         self._spread = Spread(self.plan.average) if self._watch.uncertainty else None
         own = (self._curve, self._recorder, self._spread)
@@ -177,6 +179,9 @@ class Session:
         kept = kept_share(problem, fitted)
         if kept > 0:
             image = torch.lerp(image, problem.measurement.cpu(), kept)
+        slope = torch.ones(())
+        if plan.clipping == "undo":
+            image, slope = problem.unclipped(image)
         warnings = [*given.warnings, *fitted.warnings]
         if kept > WORTH_SAYING:
             warnings.append(
@@ -216,7 +221,7 @@ class Session:
         scores = against_reference(problem.measurement[0].numpy(), restored.quantised(), self._truth, hole)
         reasons = {**report["null_reasons"], **diagnosed["null_reasons"], **scores["null_reasons"]}
         report = {**report, **diagnosed, **scores, "null_reasons": reasons}
-        deviation = None if unsure is None else 255 * (1 - kept) * unsure[0].numpy()
+        deviation = None if unsure is None else 255 * (1 - kept) * (slope * unsure[0]).reshape(unsure[0].shape).numpy()
         return Restoration(restored, plan, fitted, self._curve, report, record, sides, interrupted, deviation)
 
     def _observe(self, plan: Plan) -> list[Observer]:

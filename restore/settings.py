@@ -41,6 +41,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "objective": ("auto", "fit", "blindspot", "recorrupted"),
     "preset": ("fast", "balanced", "best", "paper", *(f"paper:{name}" for name in PAPER_PRESETS)),
     "stop": ("auto", "heldout", "variance", "discrepancy", "none"),
+    "clipping": ("undo", "keep"),
     "precision": ("auto", "float32", "bfloat16"),
     "accelerate": ("none", "compile", "graphs"),
     "cell": ("none", *CELL_NAMES),
@@ -60,7 +61,7 @@ NUMBERS: dict[str, type] = {
     "refine_channels": int,
 }
 MAY_BE_NONE = (
-    *("prior", "norm", "init", "optimizer", "learning_rate"),
+    *("prior", "norm", "init", "optimizer", "learning_rate", "clipping"),
     *("iterations", "networks", "time_budget", "refine", "refine_steps"),
 )
 
@@ -79,6 +80,8 @@ class FitSettings:
             more of the noise, for noise whose strength or correlation could be estimated), or `auto`.
         preset: how much work: `fast`, `balanced`, `best`; or the published settings, `paper` or `paper:NAME`.
         stop: the rule that ends the fit, or `auto`.
+        clipping: what to do where clipping cut white noise of known strength: `undo` its shift of the mean in what is
+            written, or `keep` it; None takes the preset's (the published ones keep it).
         iterations: number of steps; None takes the preset's.
         networks: number of networks whose images are averaged, each from weights and draws of its own; None takes the
             preset's.
@@ -110,6 +113,7 @@ class FitSettings:
     objective: str = "auto"
     preset: str = "balanced"
     stop: str = "auto"
+    clipping: str | None = None
     iterations: int | None = None
     networks: int | None = None
     time_budget: float | None = None
@@ -176,6 +180,7 @@ class Plan:
         iterations: largest number of steps.
         networks: number of networks that take each step and whose images are averaged.
         stop: `heldout`, `variance`, `discrepancy` or `none`.
+        clipping: `undo` or `keep`.
         warmup: steps before which no rule may stop.
         patience: steps without improvement after which a rule stops.
         rewind_rate: factor on the learning rate when a diverged fit is set back.
@@ -209,6 +214,7 @@ class Plan:
     iterations: int
     networks: int
     stop: str
+    clipping: str
     warmup: int
     patience: int
     rewind_rate: float

@@ -86,7 +86,7 @@ def denoise(
     """Denoising: PSNR, SSIM, LPIPS, time and memory of ours and of others, on Gaussian noise clipped to [0, 1].
 
     Ours are never told the noise; the peers that need it are told the true sigma. Others: nlm, tv, wavelet, bm3d,
-    bm3d-effective (told what clipping left of sigma), deepinv.
+    bm3d-effective (told what clipping left of sigma), bm3d-unclipped (clipping undone, as in ours), deepinv.
     """
     _run("denoise", numbers(sigma, "--sigma"), shared)
 

@@ -85,6 +85,14 @@ Preset: TypeAlias = Annotated[
     str, typer.Option("--preset", help=f"How much work, or whose: {_names('preset')}.", rich_help_panel=FIT)
 ]
 Stop: TypeAlias = Annotated[str, typer.Option("--stop", help=f"When to stop: {_names('stop')}.", rich_help_panel=FIT)]
+Clipping: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--clipping",
+        help=f"Where black and white cut the noise: {_names('clipping')} the grey that they become.",
+        rich_help_panel=ADVANCED,
+    ),
+]
 Iterations: TypeAlias = Annotated[
     int | None, typer.Option("--iterations", min=1, help="Number of steps, at most.", rich_help_panel=FIT)
 ]
@@ -204,6 +212,7 @@ class Shared:
     output: Output = None
     preset: Preset = "balanced"
     stop: Stop = "auto"
+    clipping: Clipping = None
     iterations: Iterations = None
     networks: Networks = None
     time_budget: TimeBudget = None

@@ -24,12 +24,14 @@ class ReferenceCurve:
     Attributes:
         problem: whose known pixels are pasted over the image, as in the written one.
         reference: float32 (1, C, H, W).
+        unclips: whether clipping is undone in the image, as in the written one.
         iteration, psnr: the curve of the averaged image.
         network: the curve of the network's output itself, neither averaged nor composited.
     """
 
     problem: Problem
     reference: Tensor
+    unclips: bool = field(default=False, kw_only=True)
     iteration: list[int] = field(default_factory=list)
     psnr: list[float] = field(default_factory=list)
     network: list[float] = field(default_factory=list)
@@ -38,7 +40,8 @@ class ReferenceCurve:
         """Measure the step if it is a check."""
         if step.check:
             self.iteration.append(step.iteration)
-            self.psnr.append(self._psnr(self.problem.composite(step.image.cpu())))
+            image = self.problem.composite(step.image.cpu())
+            self.psnr.append(self._psnr(self.problem.unclipped(image)[0] if self.unclips else image))
             self.network.append(self._psnr(step.output.cpu()))
 
     def state(self) -> dict[str, Any]:

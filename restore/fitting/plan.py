@@ -138,6 +138,7 @@ DEFAULTS: Mapping[str, Any] = {
     "residual": False,
     "average": 0.0,
     "networks": 1,
+    "clipping": "undo",
     "stop": "heldout",  # needs no knowledge of the noise and holds under every normalisation
     "warmup": 100,
     "patience": 1000,
@@ -157,7 +158,7 @@ def make_plan(problem: Problem, settings: FitSettings) -> Plan:
     check_acceleration(settings.accelerate, device)
     prior, objective, values = _choose(problem, settings)
     values = {**DEFAULTS, **values}
-    for name in ("norm", "init", "optimizer", "learning_rate", "iterations", "networks"):
+    for name in ("norm", "init", "optimizer", "learning_rate", "clipping", "iterations", "networks"):
         if getattr(settings, name) is not None:
             values[name] = getattr(settings, name)
     values["network"] = {**values["network"], **settings.network}
@@ -290,8 +291,9 @@ def _published(problem: Problem, preset: str, prior: str) -> dict[str, Any]:
             values["code_noise"] = paper.STRONG_CODE_NOISE
     else:
         raise UsageError(f"there are no published settings for the prior {prior!r}: use --prior dip or decoder.")
-    # Published fits run to their end; one that collapses is set back to its last good state at the same rate.
-    return {"stop": "none", "rewind_rate": 1.0, **values}
+    # Published fits run to their end and are written as they are; one that collapses is set back to its last good state
+    # at the same rate.
+    return {"stop": "none", "clipping": "keep", "rewind_rate": 1.0, **values}
 
 
 def _steps(steps: float, size: tuple[int, int], kind: str, optimizer: str) -> int:

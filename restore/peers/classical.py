@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from restore.problems.clipping import undo_clipping
+
 if TYPE_CHECKING:
     from restore.peers.registry import Task
 
-__all__ = ["biharmonic", "bm3d", "nlm", "tv", "wavelet"]
+__all__ = ["biharmonic", "bm3d", "bm3d_unclipped", "nlm", "tv", "wavelet"]
 
 WEIGHTS = (0.02, 0.04, 0.06, 0.08, 0.12, 0.16, 0.24)
 """Weights of the total variation that are tried."""
@@ -81,6 +83,14 @@ def bm3d(task: Task) -> NDArray[Any]:
     if task.damaged.shape[2:] == (3,):
         return np.asarray(package.bm3d_rgb(task.damaged, sigma))
     return np.asarray(package.bm3d(task.damaged, sigma)).reshape(task.damaged.shape)
+
+
+def bm3d_unclipped(task: Task) -> NDArray[Any]:
+    """BM3D as above, whose white and black are then put back where clipping to [0, 1] took them from.
+
+    The mean of clipped noise is undone as in our own results (Foi, doi:10.1016/j.sigpro.2009.04.035).
+    """
+    return undo_clipping(bm3d(task), _told(task))[0]
 
 
 def biharmonic(task: Task) -> NDArray[Any]:

@@ -81,6 +81,13 @@ PEERS: Mapping[str, Peer] = {
         "effective",
         classical.bm3d,
     ),
+    "bm3d-unclipped": Peer(
+        "BM3D, CBM3D in colour, told sigma, its clipping undone as in ours",
+        ("denoise",),
+        ("bm3d",),
+        "nominal",
+        classical.bm3d_unclipped,
+    ),
     "biharmonic": Peer("biharmonic equation, scikit-image", ("inpaint",), (), "nothing", classical.biharmonic),
     "deepinv": Peer(
         "deep image prior with ConvDecoder, deepinv, last step",

@@ -94,9 +94,7 @@ def examine(pixels: NDArray[np.float32], sigma: float | Literal["auto"] = "auto"
         if sigma == "auto" and compressed and correlation.coefficient is None:
             warnings.append(UNJUDGED)
         white = estimate_level(pixels, level / 255, known)
-        if white is not None and not white.varies:
-            white = NoiseLevel((level / 255) ** 2)
-        elif white is not None:
+        if white is not None and white.varies:
             level = round(255 * float(np.sqrt(np.square(white.at(pixels)).mean())), 3)
             warnings.append("the noise grows with the light, as that of sensors does: its strength was estimated.")
         return NoiseFindings(level, impulses, correlation, None, tuple(warnings), white)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +10,10 @@ import numpy as np
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
-__all__ = ["CORRELATION_THRESHOLD", "NoiseCorrelation", "estimate_sigma", "noise_correlation", "retained_variance"]
+from restore.problems.clipping import retained_variance
+
+__all__ = ["CORRELATION_THRESHOLD", "NoiseCorrelation", "estimate_sigma", "noise_correlation"]
 
 Floats = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]
@@ -184,26 +184,6 @@ def _noise_eigenvalue(ascending: Floats) -> float:
         if run.mean() <= np.median(run):
             return float(run.mean())
     return float(ascending[0])
-
-
-def retained_variance(observed_mean: Floats, sigma: float | Callable[[Floats], Floats]) -> Floats:
-    """Return Var[clip(z, 0, 1)] / sigma^2 for z ~ N(m, sigma^2), where m is such that E[clip(z, 0, 1)] was observed.
-
-    Args:
-        observed_mean: any shape.
-        sigma: above 0 somewhere, or a function of m.
-    """
-    ends = sigma(np.array([0.0, 1.0])) if callable(sigma) else np.array([sigma, sigma])
-    m = np.linspace(-3 * ends[0], 1 + 3 * ends[1], 1025)
-    deviation = np.maximum(sigma(m), 1e-6) if callable(sigma) else np.full_like(m, sigma)
-    low, high = -m / deviation, (1 - m) / deviation
-    density_low, density_high = (np.exp(-(t**2) / 2) / math.sqrt(2 * math.pi) for t in (low, high))
-    inside, above = ndtr(high) - ndtr(low), ndtr(-high)
-    mean = m * inside + deviation * (density_low - density_high) + above
-    square = (m**2 + deviation**2) * inside + deviation * (m * density_low - (1 + m) * density_high) + above
-    retained = np.clip((square - mean**2) / deviation**2, 1e-3, None)
-    interpolated: Floats = np.interp(observed_mean, mean, retained)
-    return interpolated
 
 
 def _sigma_of_differences(planes: Floats, mask: Bools) -> float:

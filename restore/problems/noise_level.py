@@ -7,6 +7,7 @@ residuals are white: those of a texture are not, so that it is not taken for noi
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 from scipy.optimize import nnls
 
-from restore.problems.noise import estimate_sigma, noise_correlation, retained_variance
+from restore.problems.clipping import BOTH, Ends, clipped_ends, retained_variance, undo_clipping
+from restore.problems.noise import estimate_sigma, noise_correlation
 
 __all__ = ["NoiseLevel", "estimate_level"]
 
@@ -47,11 +49,13 @@ class NoiseLevel:
 
     Attributes:
         constant, linear, quadratic: not negative, in units of the [0, 1] range.
+        ends: whether values below 0 were clipped to 0, and those above 1 to 1.
     """
 
     constant: float
     linear: float = 0.0
     quadratic: float = 0.0
+    ends: Ends = BOTH
 
     @property
     def varies(self) -> bool:
@@ -79,7 +83,19 @@ class NoiseLevel:
         """Return the part of the deviation that clipping leaves in the noisy `pixels`, of their shape."""
         if not (self.constant > 0 or self.varies):
             return np.ones_like(pixels)
-        return np.sqrt(retained_variance(_light(pixels), self.sigma)).astype(np.float32)
+        return np.sqrt(retained_variance(_light(pixels), self.sigma, self.ends)).astype(np.float32)
+
+    def unclipped(self, mean: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the light whose noise, clipped, has this `mean`, and the slope of the one over the other.
+
+        >>> white = np.array([1 - 0.0399], np.float32)
+        >>> round(float(NoiseLevel(0.01).unclipped(white)[0][0]), 3)
+        1.0
+        """
+        if not ((self.constant > 0 or self.varies) and any(self.ends)):
+            return mean, np.ones_like(mean)
+        light, slope = undo_clipping(mean, self.sigma, self.ends)
+        return light.astype(np.float32), slope.astype(np.float32)
 
 
 def estimate_level(
@@ -96,6 +112,16 @@ def estimate_level(
         sigma: of the noise in units of that range, as `estimate_sigma` gives it for the whole picture.
         known: bool (H, W), True where a pixel was measured.
     """
+    level = _estimated(pixels, sigma, known)
+    if level is None or not (level.constant > 0 or level.varies):
+        return level
+    light = _light(pixels)
+    told = (pixels, light) if known is None else (pixels[:, known], light[:, known])
+    return dataclasses.replace(level, ends=clipped_ends(*told, level.sigma))
+
+
+def _estimated(pixels: NDArray[np.float32], sigma: float, known: NDArray[np.bool_] | None) -> NoiseLevel | None:
+    """Return the same, clipped at both ends."""
     lights: list[float] = []
     sigmas: list[float] = []
     for plane, light in zip(pixels, _light(pixels), strict=True):

@@ -29,12 +29,16 @@ OWN: Mapping[str, Mapping[str, Any]] = {
 """Our own methods by name. `dip-paper` and `decoder-paper` are the published settings, run to their end."""
 
 
+ASKED_FOR = ("bm3d-effective", "bm3d-unclipped", "deepinv")
+"""Peers that a benchmark takes only by name: they are slow, or a variant of another."""
+
+
 def standard_methods(kind: Kind) -> tuple[list[str], list[str]]:
     """Return the methods of a benchmark that names none, ours and the quick peers, and those peers not installed.
 
     The published fits take hours on a CPU, so they are only run when they are named; so is deepinv's.
     """
-    quick = [name for name, peer in PEERS.items() if kind in peer.kinds and name not in ("bm3d-effective", "deepinv")]
+    quick = [name for name, peer in PEERS.items() if kind in peer.kinds and name not in ASKED_FOR]
     absent = [name for name in quick if missing_packages(PEERS[name])]
     return ["restore", *(name for name in quick if name not in absent)], absent
 

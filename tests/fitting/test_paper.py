@@ -64,6 +64,7 @@ def test_what_all_published_fits_share(name: str) -> None:
     assert (plan.objective, plan.loss) == ("fit", "squared")
     assert (plan.optimizer, plan.beta2, plan.stop, plan.held_out, plan.rewind_rate) == ("adam", 0.999, "none", 0.0, 1.0)
     assert not plan.residual
+    assert plan.clipping == "keep"  # the published figures are of what the network made
 
 
 @every_preset
