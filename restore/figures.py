@@ -72,6 +72,7 @@ def figures(
         "objective": plan.objective,
         "preset": settings.preset,
         "stop": plan.stop,
+        "clipping_undone": _ends_undone(problem, plan),
         "seed": plan.seed,
         "device": plan.device,
         "precision": fitted.precision,
@@ -189,6 +190,13 @@ def _estimate(problem: Problem, fitted: Fitted, sigma_estimated: bool) -> tuple[
     if problem.kind == "inpaint":
         error *= 1 - float(problem.known.float().mean())
     return -10 * math.log10(error), decibels, ""
+
+
+def _ends_undone(problem: Problem, plan: Plan) -> list[str]:
+    """Return the ends of the range at which the mean of clipped noise is undone, of `black` and `white`."""
+    if plan.clipping != "undo" or problem.level is None or not problem.level.is_clipped:
+        return []
+    return [name for name, clipped in zip(("black", "white"), problem.level.ends, strict=True) if clipped]
 
 
 def _tiles(problem: Problem, plan: Plan, fitted: Fitted) -> dict[str, Any] | None:

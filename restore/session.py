@@ -175,13 +175,12 @@ class Session:
     def conclude(self, fitted: Fitted) -> Restoration:
         """Return the restoration and its figures."""
         given, problem, plan = self._given, self.problem, self.plan
-        image = problem.composite(fitted.image.cpu())
+        image = seen = problem.composite(fitted.image.cpu())
+        if plan.clipping == "undo" and not plan.tile_side:  # on tiles it was done tile by tile
+            image = problem.unclipped(image)
         kept = kept_share(problem, fitted)
         if kept > 0:
             image = torch.lerp(image, problem.measurement.cpu(), kept)
-        slope = torch.ones(())
-        if plan.clipping == "undo":
-            image, slope = problem.unclipped(image)
         warnings = [*given.warnings, *fitted.warnings]
         if kept > WORTH_SAYING:
             warnings.append(
@@ -221,7 +220,11 @@ class Session:
         scores = against_reference(problem.measurement[0].numpy(), restored.quantised(), self._truth, hole)
         reasons = {**report["null_reasons"], **diagnosed["null_reasons"], **scores["null_reasons"]}
         report = {**report, **diagnosed, **scores, "null_reasons": reasons}
-        deviation = None if unsure is None else 255 * (1 - kept) * (slope * unsure[0]).reshape(unsure[0].shape).numpy()
+        deviation = None
+        if unsure is not None:
+            deviation = 255 * (1 - kept) * unsure[0].numpy()
+            if plan.clipping == "undo" and problem.level is not None:
+                deviation *= problem.level.unclipping_slope(seen[0].numpy())
         return Restoration(restored, plan, fitted, self._curve, report, record, sides, interrupted, deviation)
 
     def _observe(self, plan: Plan) -> list[Observer]:

@@ -80,8 +80,8 @@ class FitSettings:
             more of the noise, for noise whose strength or correlation could be estimated), or `auto`.
         preset: how much work: `fast`, `balanced`, `best`; or the published settings, `paper` or `paper:NAME`.
         stop: the rule that ends the fit, or `auto`.
-        clipping: what to do where clipping cut white noise of known strength: `undo` its shift of the mean in what is
-            written, or `keep` it; None takes the preset's (the published ones keep it).
+        clipping: what to do, in denoising, where clipping cut white noise of known strength: `undo` its shift of the
+            mean in what is written, or `keep` it; None takes the preset's (the published ones keep it).
         iterations: number of steps; None takes the preset's.
         networks: number of networks whose images are averaged, each from weights and draws of its own; None takes the
             preset's.

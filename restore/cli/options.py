@@ -89,7 +89,7 @@ Clipping: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "--clipping",
-        help=f"Where black and white cut the noise: {_names('clipping')} the grey that they become.",
+        help=f"Denoising, where black and white cut white noise: {_names('clipping')} the grey that they become.",
         rich_help_panel=ADVANCED,
     ),
 ]

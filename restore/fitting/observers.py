@@ -26,7 +26,7 @@ class ReferenceCurve:
         reference: float32 (1, C, H, W).
         unclips: whether clipping is undone in the image, as in the written one.
         iteration, psnr: the curve of the averaged image.
-        network: the curve of the network's output itself, neither averaged nor composited.
+        network: the curve of the network's output itself: not averaged, nothing pasted and no clipping undone.
     """
 
     problem: Problem
@@ -41,7 +41,7 @@ class ReferenceCurve:
         if step.check:
             self.iteration.append(step.iteration)
             image = self.problem.composite(step.image.cpu())
-            self.psnr.append(self._psnr(self.problem.unclipped(image)[0] if self.unclips else image))
+            self.psnr.append(self._psnr(self.problem.unclipped(image) if self.unclips else image))
             self.network.append(self._psnr(step.output.cpu()))
 
     def state(self) -> dict[str, Any]:

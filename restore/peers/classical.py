@@ -90,7 +90,7 @@ def bm3d_unclipped(task: Task) -> NDArray[Any]:
 
     The mean of clipped noise is undone as in our own results (Foi, doi:10.1016/j.sigpro.2009.04.035).
     """
-    return undo_clipping(bm3d(task), _told(task))[0]
+    return undo_clipping(bm3d(task), _told(task))
 
 
 def biharmonic(task: Task) -> NDArray[Any]:

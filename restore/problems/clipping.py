@@ -8,11 +8,25 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter, uniform_filter
 from scipy.special import ndtr
 
-__all__ = ["BOTH", "Ends", "clipped_ends", "clipped_moments", "retained_variance", "undo_clipping"]
+__all__ = [
+    "BOTH",
+    "Ends",
+    "Sigma",
+    "clipped_ends",
+    "clipped_moments",
+    "mean_around",
+    "retained_variance",
+    "undo_clipping",
+    "undoing_slope",
+]
 
 Floats = NDArray[np.floating[Any]]
+Sigma = float | Callable[[Floats], Floats]
+"""The deviation of the noise, above 0 somewhere, or a function that gives it for the light m."""
+
 Ends = tuple[bool, bool]
 """Whether values below 0 are at 0, and whether values above 1 are at 1."""
 
@@ -20,6 +34,15 @@ BOTH: Ends = (True, True)
 
 FEWEST_AT_AN_END = 0.5
 """Part of the values that noise would leave at an end, from which on they were clipped there."""
+
+AROUND = 5
+"""Side of the square whose mean stands for the light at its middle."""
+
+SATURATED = 1e-6
+"""How near an end the mean of the values around is where they are all at it, but for rounding."""
+
+LEAST_SLOPE = 0.25
+"""Of the mean over the light, below which strong noise that grows with the light would make it next to none."""
 
 GRID = 2049
 """Lights for which the moments are tabulated; between them they are interpolated."""
@@ -53,12 +76,12 @@ def clipped_moments(light: Floats, deviation: Floats, ends: Ends = BOTH) -> tupl
     return mean, square - mean**2
 
 
-def retained_variance(observed_mean: Floats, sigma: float | Callable[[Floats], Floats], ends: Ends = BOTH) -> Floats:
+def retained_variance(observed_mean: Floats, sigma: Sigma, ends: Ends = BOTH) -> Floats:
     """Return Var[clip(z, 0, 1)] / sigma^2 for z ~ N(m, sigma^2), where m is such that E[clip(z, 0, 1)] was observed.
 
     Args:
         observed_mean: any shape.
-        sigma: above 0 somewhere, or a function of m.
+        sigma: of the noise.
         ends: at which of the two ends values are clipped.
     """
     deviations = sigma(np.array([0.0, 1.0])) if callable(sigma) else np.array([sigma, sigma])
@@ -69,45 +92,64 @@ def retained_variance(observed_mean: Floats, sigma: float | Callable[[Floats], F
     return interpolated
 
 
-def undo_clipping(mean: Floats, sigma: float | Callable[[Floats], Floats], ends: Ends = BOTH) -> tuple[Floats, Floats]:
-    """Return the light m in [0, 1] for which E[clip(z, 0, 1)] is the `mean`, and how fast it changes with the mean.
+def undo_clipping(mean: Floats, sigma: Sigma, ends: Ends = BOTH) -> Floats:
+    """Return the light m in [0, 1] for which E[clip(z, 0, 1)] is the `mean`, of its shape.
 
     White under strong noise is observed as the mean of what clipping left of it, 0.4 sigma below white; whatever
     averages the measurement comes to that mean. Means beyond those of 0 and 1 are taken for 0 and 1.
 
-    Args:
-        mean: any shape.
-        sigma: above 0 somewhere, or a function of m.
-        ends: at which of the two ends values are clipped.
-
-    >>> light, slope = undo_clipping(np.array([0.0399, 0.5]), 0.1)
-    >>> light.round(3), slope.round(2)
-    (array([0. , 0.5]), array([2., 1.]))
+    >>> undo_clipping(np.array([0.0399, 0.5]), 0.1).round(3)
+    array([0. , 0.5])
     """
-    m = np.linspace(0, 1, GRID)
-    tabulated = np.maximum.accumulate(clipped_moments(m, _deviation(m, sigma), ends)[0])
-    light: Floats = np.interp(mean, tabulated, m)
-    slope: Floats = np.interp(light, m, 1 / np.maximum(np.gradient(tabulated, m), 0.25))
-    return light, slope
+    light: Floats = np.interp(mean, *_table(sigma, ends))
+    return light
 
 
-def clipped_ends(values: Floats, mean: Floats, sigma: float | Callable[[Floats], Floats]) -> Ends:
-    """Return at which ends the noisy `values` were clipped: where as many lie as noise of `sigma` would leave there.
+def undoing_slope(mean: Floats, sigma: Sigma, ends: Ends = BOTH) -> Floats:
+    """Return how fast the light of `undo_clipping` changes with the `mean`: 1 in the middle and up to 2 at the ends.
 
-    A picture whose white was made after its noise, by a curve or a range of its own, has none there.
+    >>> undoing_slope(np.array([0.0399, 0.5]), 0.1).round(2)
+    array([2., 1.])
+    """
+    tabulated, m = _table(sigma, ends)
+    slope: Floats = np.interp(mean, tabulated, 1 / np.maximum(np.gradient(tabulated, m), LEAST_SLOPE))
+    return slope
+
+
+def clipped_ends(pixels: Floats, sigma: Sigma, known: NDArray[np.bool_] | None = None) -> Ends:
+    """Return at which ends the noisy `pixels` were clipped: where as many lie as noise of `sigma` would leave there.
+
+    A picture whose white was made after its noise, by a curve or a range of its own, has none there. Where all around
+    is at an end, as in a drawn border, there is no noise, and nothing to judge.
 
     Args:
-        values: noisy, in [0, 1], any shape.
-        mean: of the values around each, of the same shape.
-        sigma: above 0 somewhere, or a function of the light.
+        pixels: (C, H, W) in [0, 1].
+        sigma: of the noise.
+        known: bool (H, W), True where a pixel was measured.
     """
-    light = undo_clipping(mean, sigma)[0]
+    around = mean_around(pixels)
+    drawn = maximum_filter((around < SATURATED) | (around > 1 - SATURATED), (0, AROUND, AROUND))
+    judged = ~drawn if known is None else ~drawn & known
+    values, light = pixels[judged], undo_clipping(around[judged], sigma)
     deviation = _deviation(light, sigma)
     low = float((values <= 0).sum()) >= FEWEST_AT_AN_END * float(ndtr(-light / deviation).sum())
     high = float((values >= 1).sum()) >= FEWEST_AT_AN_END * float(ndtr((light - 1) / deviation).sum())
     return low, high
 
 
-def _deviation(light: Floats, sigma: float | Callable[[Floats], Floats]) -> Floats:
+def mean_around(pixels: Floats) -> Floats:
+    """Return the mean of the square around each of the `pixels` (C, H, W), which stands for the light there."""
+    mean: Floats = uniform_filter(pixels.astype(np.float64), (0, AROUND, AROUND), mode="nearest")
+    return mean
+
+
+def _table(sigma: Sigma, ends: Ends) -> tuple[Floats, Floats]:
+    """Return the means of clipped noise, rising, and the lights m in [0, 1] that they belong to."""
+    m = np.linspace(0, 1, GRID)
+    tabulated: Floats = np.maximum.accumulate(clipped_moments(m, _deviation(m, sigma), ends)[0])
+    return tabulated, m
+
+
+def _deviation(light: Floats, sigma: Sigma) -> Floats:
     """Return the deviation at the `light`, above 0."""
     return np.maximum(sigma(light), 1e-6) if callable(sigma) else np.full_like(light, sigma)

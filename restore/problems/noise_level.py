@@ -14,10 +14,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
 from scipy.optimize import nnls
 
-from restore.problems.clipping import BOTH, Ends, clipped_ends, retained_variance, undo_clipping
+from restore.problems.clipping import (
+    BOTH,
+    Ends,
+    clipped_ends,
+    mean_around,
+    retained_variance,
+    undo_clipping,
+    undoing_slope,
+)
 from restore.problems.noise import estimate_sigma, noise_correlation
 
 __all__ = ["NoiseLevel", "estimate_level"]
@@ -38,9 +45,6 @@ FEWEST = 3
 
 AGREEING = 0.75
 """Share of the bands that a level must agree with; some may be textures that pass for noise."""
-
-AROUND = 5
-"""Side of the square whose mean stands for the light at its middle."""
 
 
 @dataclass(frozen=True)
@@ -77,25 +81,33 @@ class NoiseLevel:
         >>> bool(NoiseLevel(0.01).at(0 * grey).max() < 0.07)
         True
         """
-        return (self.sigma(_light(pixels)) * self.kept(pixels)).astype(np.float32)
+        return (self.sigma(mean_around(pixels)) * self.kept(pixels)).astype(np.float32)
 
     def kept(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the part of the deviation that clipping leaves in the noisy `pixels`, of their shape."""
         if not (self.constant > 0 or self.varies):
             return np.ones_like(pixels)
-        return np.sqrt(retained_variance(_light(pixels), self.sigma, self.ends)).astype(np.float32)
+        return np.sqrt(retained_variance(mean_around(pixels), self.sigma, self.ends)).astype(np.float32)
 
-    def unclipped(self, mean: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the light whose noise, clipped, has this `mean`, and the slope of the one over the other.
+    @property
+    def is_clipped(self) -> bool:
+        """Whether there is noise, and it was clipped somewhere."""
+        return (self.constant > 0 or self.varies) and any(self.ends)
+
+    def unclipped(self, mean: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the light whose noise, clipped, has this `mean`, of its shape.
 
         >>> white = np.array([1 - 0.0399], np.float32)
-        >>> round(float(NoiseLevel(0.01).unclipped(white)[0][0]), 3)
+        >>> round(float(NoiseLevel(0.01).unclipped(white)[0]), 3)
         1.0
         """
-        if not ((self.constant > 0 or self.varies) and any(self.ends)):
-            return mean, np.ones_like(mean)
-        light, slope = undo_clipping(mean, self.sigma, self.ends)
-        return light.astype(np.float32), slope.astype(np.float32)
+        return undo_clipping(mean, self.sigma, self.ends).astype(np.float32) if self.is_clipped else mean
+
+    def unclipping_slope(self, mean: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return how fast what `unclipped` returns changes with the `mean`, of its shape."""
+        if not self.is_clipped:
+            return np.ones_like(mean)
+        return undoing_slope(mean, self.sigma, self.ends).astype(np.float32)
 
 
 def estimate_level(
@@ -115,16 +127,14 @@ def estimate_level(
     level = _estimated(pixels, sigma, known)
     if level is None or not (level.constant > 0 or level.varies):
         return level
-    light = _light(pixels)
-    told = (pixels, light) if known is None else (pixels[:, known], light[:, known])
-    return dataclasses.replace(level, ends=clipped_ends(*told, level.sigma))
+    return dataclasses.replace(level, ends=clipped_ends(pixels, level.sigma, known))
 
 
 def _estimated(pixels: NDArray[np.float32], sigma: float, known: NDArray[np.bool_] | None) -> NoiseLevel | None:
     """Return the same, clipped at both ends."""
     lights: list[float] = []
     sigmas: list[float] = []
-    for plane, light in zip(pixels, _light(pixels), strict=True):
+    for plane, light in zip(pixels, mean_around(pixels), strict=True):
         ends = np.quantile(light if known is None else light[known], np.linspace(0, 1, BANDS + 1))
         for low, high in pairwise(ends):
             band = (light >= low) & (light <= high)
@@ -161,8 +171,3 @@ def _agree(level: NoiseLevel, light: Floats, deviation: Floats) -> NDArray[np.bo
     ratio = level.sigma(light) / deviation
     agree: NDArray[np.bool_] = (ratio < DIFFERENT) & (ratio > 1 / DIFFERENT)
     return agree
-
-
-def _light(pixels: NDArray[np.float32]) -> Floats:
-    light: Floats = uniform_filter(pixels.astype(np.float64), (0, AROUND, AROUND), mode="nearest")
-    return light

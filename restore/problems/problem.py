@@ -58,16 +58,15 @@ class Problem:
             return image
         return torch.where(self.known, self.measurement, image)
 
-    def unclipped(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the light, in [0, 1], whose noise as it was clipped has the mean `image`, and its slope over that.
+    def unclipped(self, image: Tensor) -> Tensor:
+        """Return the light (1, C, H, W), in [0, 1], whose noise as it was clipped has the mean `image`.
 
         A fit to measurements that were clipped to [0, 1] comes to their mean, in which white is grey. Where the noise
-        is not known to be white, or was not clipped, the light is the image as it is. All are (1, C, H, W).
+        is not known to be white, or was not clipped, this is the image as it is.
         """
-        if self.level is None:
-            return image, torch.ones_like(image)
-        light, slope = self.level.unclipped(image.cpu().numpy())
-        return torch.from_numpy(light).to(image.device), torch.from_numpy(slope).to(image.device)
+        if self.level is None or not self.level.is_clipped:
+            return image
+        return torch.from_numpy(self.level.unclipped(image.cpu().numpy())).to(image.device)
 
     def to(self, device: torch.device | str) -> Problem:
         """Return the same problem with its tensors on `device`."""

@@ -189,8 +189,11 @@ def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str:
     >>> differences({"norm": "channel", "seed": 0}, {"norm": "none", "seed": 0})
     "norm was 'channel' and is now 'none'"
     """
-    names = [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)]
-    told = [f"{name} was {theirs.get(name)!r} and is now {ours.get(name)!r}" for name in names]
+    told = []
+    for name in {**theirs, **ours}:
+        was, now = (f"{side[name]!r}" if name in side else "not known" for side in (theirs, ours))
+        if was != now:
+            told.append(f"{name} was {was} and is now {now}")
     return ", ".join(told) or "nothing that is known"
 
 

@@ -6,10 +6,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.integrate import quad
-from scipy.ndimage import uniform_filter
 from scipy.stats import norm
 
-from restore.problems.clipping import BOTH, Ends, clipped_ends, clipped_moments, retained_variance, undo_clipping
+from restore.problems.clipping import (
+    BOTH,
+    Ends,
+    clipped_ends,
+    clipped_moments,
+    retained_variance,
+    undo_clipping,
+    undoing_slope,
+)
 from restore.problems.noise_level import NoiseLevel, estimate_level
 
 LIGHTS = np.array([0.0, 0.02, 0.1, 0.5, 0.93, 1.0])
@@ -41,7 +48,7 @@ def test_the_moments_are_those_of_an_integral(deviation: float, ends: Ends) -> N
 
 def test_unclipped_noise_keeps_its_variance_and_its_mean() -> None:
     np.testing.assert_allclose(retained_variance(LIGHTS, 0.2, (False, False)), 1, rtol=1e-9)
-    np.testing.assert_allclose(undo_clipping(LIGHTS, 0.2, (False, False))[0], LIGHTS, atol=1e-9)
+    np.testing.assert_allclose(undo_clipping(LIGHTS, 0.2, (False, False)), LIGHTS, atol=1e-9)
 
 
 @pytest.mark.parametrize("ends", [BOTH, (True, False), (False, True)])
@@ -49,7 +56,7 @@ def test_unclipped_noise_keeps_its_variance_and_its_mean() -> None:
 def test_the_light_comes_back_from_the_mean(sigma: float, ends: Ends) -> None:
     deviation = sigma(LIGHTS) if callable(sigma) else np.full_like(LIGHTS, sigma)
     mean, _ = clipped_moments(LIGHTS, deviation, ends)
-    light, slope = undo_clipping(mean, sigma, ends)
+    light, slope = undo_clipping(mean, sigma, ends), undoing_slope(mean, sigma, ends)
     np.testing.assert_allclose(light, LIGHTS, atol=1e-4)
     inner = LIGHTS[1:-1]
     step = 1e-3
@@ -61,8 +68,9 @@ def test_the_light_comes_back_from_the_mean(sigma: float, ends: Ends) -> None:
 
 
 def test_means_beyond_black_and_white_are_black_and_white() -> None:
-    light, slope = undo_clipping(np.array([-0.1, 0.0, 1.0, 1.2]), 0.1)
-    np.testing.assert_array_equal(light, [0, 0, 1, 1])
+    beyond = np.array([-0.1, 0.0, 1.0, 1.2])
+    np.testing.assert_array_equal(undo_clipping(beyond, 0.1), [0, 0, 1, 1])
+    slope = undoing_slope(beyond, 0.1)
     assert np.isfinite(slope).all() and (slope > 0).all()
 
 
@@ -83,8 +91,34 @@ def test_ends_are_clipped_where_values_lie_at_them(ramp: NDArray[np.float64], lo
     assert level is not None and level.ends == BOTH
     # The same noise after its clipping, on a picture whose white and black are no longer those of the file.
     narrowed = low + (high - low) * noisy
-    around = uniform_filter(narrowed, (0, 5, 5))
-    assert clipped_ends(narrowed, around, 3 * sigma) == (low == 0, high == 1)
+    assert clipped_ends(narrowed, 3 * sigma) == (low == 0, high == 1)
+
+
+def test_a_clean_drawing_is_not_taken_for_clipped() -> None:
+    """White paper without noise says nothing: the pale grey beside it must not become white."""
+    drawing = np.ones((1, 128, 128), np.float32)
+    drawing[:, 16:48], drawing[:, 80:96] = 0.93, 0.5
+    level = estimate_level(drawing, 50 / 255)
+    assert level is not None and not level.ends[1]
+    np.testing.assert_array_equal(level.unclipped(drawing), drawing)
+
+
+def test_a_border_without_noise_says_nothing(ramp: NDArray[np.float64]) -> None:
+    """Dark, but not black, with weak noise, beside bars of pure black: these must not draw it down."""
+    sigma = 10 / 255
+    dark = 0.1 + 0.3 * ramp
+    noisy = np.clip(dark + np.random.default_rng(0).normal(0, sigma, ramp.shape), 0.05, 1)
+    noisy[:, :16] = noisy[:, -16:] = 0
+    level = estimate_level(noisy.astype(np.float32), sigma)
+    assert level is not None and not level.ends[0]
+
+
+def test_pixels_that_are_not_known_say_nothing(ramp: NDArray[np.float64]) -> None:
+    noisy = np.clip(0.3 + 0.4 * ramp + np.random.default_rng(0).normal(0, 0.04, ramp.shape), 0, 1).astype(np.float32)
+    known = np.random.default_rng(1).random(ramp.shape[1:]) > 0.02
+    black = np.where(known, noisy, 0)
+    assert clipped_ends(black, 0.04)[0]
+    assert not clipped_ends(black, 0.04, known)[0]
 
 
 def test_a_clean_picture_is_not_taken_for_clipped(ramp: NDArray[np.float64]) -> None:
@@ -92,6 +126,5 @@ def test_a_clean_picture_is_not_taken_for_clipped(ramp: NDArray[np.float64]) -> 
     pale = (0.05 + 0.9 * ramp).astype(np.float32)
     level = estimate_level(pale, 50 / 255)
     assert level is not None and level.ends == (False, False)
-    light, slope = level.unclipped(pale)
-    np.testing.assert_array_equal(light, pale)
-    np.testing.assert_array_equal(slope, 1)
+    np.testing.assert_array_equal(level.unclipped(pale), pale)
+    np.testing.assert_array_equal(level.unclipping_slope(pale), 1)
