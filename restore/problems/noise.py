@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from restore.problems.clipping import retained_variance
 
-__all__ = ["CORRELATION_THRESHOLD", "NoiseCorrelation", "estimate_sigma", "noise_correlation"]
+__all__ = ["CORRELATION_THRESHOLD", "TOO_FEW", "NoiseCorrelation", "estimate_sigma", "noise_correlation"]
 
 Floats = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]
@@ -22,6 +22,9 @@ Known = Bools | torch.Tensor
 
 CORRELATION_THRESHOLD = 0.1
 """Correlation of neighbouring noise above which `noise_correlation` calls the noise correlated."""
+
+TOO_FEW = "too few patches are known and not saturated"
+"""Reason of `noise_correlation` where it cannot judge."""
 
 _MOST_PATCHES = 65_536
 _PATCHES_PER_DIMENSION = 16
@@ -100,7 +103,7 @@ def noise_correlation(image: Image, known: Known | None = None) -> NoiseCorrelat
     pixels = _patches(planes, mask, _JUDGED_SIZE).reshape(-1, _JUDGED_SIZE**2)
     pixels = pixels[((pixels <= 0) | (pixels >= 1)).mean(axis=1) < 0.2]
     if len(pixels) < 64:
-        return NoiseCorrelation(None, False, "too few patches are known and not saturated")
+        return NoiseCorrelation(None, False, TOO_FEW)
     offset = np.arange(_JUDGED_SIZE) - (_JUDGED_SIZE - 1) / 2
     rows, columns = (grid.ravel() for grid in np.meshgrid(offset, offset, indexing="ij"))
     plane = np.linalg.qr(np.stack([np.ones_like(rows), rows, columns], axis=1))[0].astype(np.float32)

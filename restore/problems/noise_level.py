@@ -8,6 +8,7 @@ residuals are white: those of a texture are not, so that it is not taken for noi
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -25,7 +26,7 @@ from restore.problems.clipping import (
     undo_clipping,
     undoing_slope,
 )
-from restore.problems.noise import estimate_sigma, noise_correlation
+from restore.problems.noise import TOO_FEW, estimate_sigma, noise_correlation
 
 __all__ = ["NoiseLevel", "estimate_level"]
 
@@ -39,6 +40,9 @@ FLATTEST_LIGHT = 0.1
 
 DIFFERENT = 1.3
 """Ratio of two bands' deviations up to which the noise is taken to be the same everywhere."""
+
+PLAIN = 1.5
+"""The same ratio above which bands that could not be judged are believed: texture alone gave up to 1.49."""
 
 FEWEST = 3
 """Bands that differ, from which it may follow how the noise depends on the light."""
@@ -117,7 +121,8 @@ def estimate_level(
 
     In each channel, the pixels of each band of brightness are looked at alone: where their flattest patches hold noise
     that is white, its deviation counts. If two bands differ, the variance is fitted to all, without negative terms; if
-    more than a few are still far from that, the noise is of another kind, and None is returned.
+    more than a few are still far from that, the noise is of another kind, and None is returned. Where that finds no
+    dependence on the light, bands whose whiteness cannot be judged are taken in as well, and may show one.
 
     Args:
         pixels: in [0, 1].
@@ -132,23 +137,52 @@ def estimate_level(
 
 def _estimated(pixels: NDArray[np.float32], sigma: float, known: NDArray[np.bool_] | None) -> NoiseLevel | None:
     """Return the same, clipped at both ends."""
-    lights: list[float] = []
-    sigmas: list[float] = []
+    bands = _bands(pixels, known)
+    white = _of_bands([band for band in bands if band.white], sigma)
+    if white is not None and white.varies:
+        return white
+    # Bands of a small picture lie in pieces that are too small to judge, yet where one law holds for all, that is it.
+    every = _of_bands(bands, sigma)
+    if every is None or not every.varies:
+        return white
+    found = every.sigma(np.array([band.light for band in bands]))
+    return every if found.max() > PLAIN * found.min() else white
+
+
+@dataclass(frozen=True)
+class _Band:
+    """Of brightness: its light, the deviation of its noise, and whether that was seen to be white or could not be."""
+
+    light: float
+    deviation: float
+    white: bool
+
+
+def _bands(pixels: NDArray[np.float32], known: NDArray[np.bool_] | None) -> list[_Band]:
+    """Return the bands whose noise is not known to be correlated."""
+    found = []
     for plane, light in zip(pixels, mean_around(pixels), strict=True):
         ends = np.quantile(light if known is None else light[known], np.linspace(0, 1, BANDS + 1))
         for low, high in pairwise(ends):
             band = (light >= low) & (light <= high)
             band = band if known is None else band & known
             correlation = noise_correlation(plane[None], band)
-            if correlation.coefficient is None or correlation.correlated:
+            if correlation.correlated or correlation.reason not in (None, TOO_FEW):
                 continue
-            lights.append(float(np.quantile(light[band], FLATTEST_LIGHT)))
-            sigmas.append(estimate_sigma(plane[None], band))
-    if not sigmas or max(sigmas) < DIFFERENT * min(sigmas):
+            deviation = estimate_sigma(plane[None], band)
+            if deviation > 0:
+                at = float(np.quantile(light[band], FLATTEST_LIGHT))
+                found.append(_Band(at, deviation, correlation.coefficient is not None))
+    return found
+
+
+def _of_bands(bands: Sequence[_Band], sigma: float) -> NoiseLevel | None:
+    """Return the level that most of the bands agree with; None where there is none."""
+    m, deviation = (np.array([getattr(band, name) for band in bands]) for name in ("light", "deviation"))
+    if not bands or deviation.max() < DIFFERENT * deviation.min():
         return NoiseLevel(sigma**2)
-    if len(sigmas) < FEWEST:
+    if len(bands) < FEWEST:
         return None
-    m, deviation = np.array(lights), np.array(sigmas)
     level = _fitted(m, deviation)
     agree = _agree(level, m, deviation)
     if agree.mean() < AGREEING:
