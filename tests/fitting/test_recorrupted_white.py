@@ -224,6 +224,28 @@ def test_clipped_values_do_not_judge() -> None:
     assert float(objective.variance[..., 36:, :].mean()) < 0.5 * float(objective.variance[..., :28, :].mean())
 
 
+def test_clipped_values_have_a_say_in_the_stop() -> None:
+    """Noise is learned by heart in black and white first; pixels that were not clipped do not show it."""
+    clean, _ = scene(64)
+    dark = torch.cat([clean[:, :32], torch.zeros_like(clean[:, 32:])], dim=1)
+    noisy = (dark + SIGMA / 255 * torch.randn(dark.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+    problem = problem_of(noisy)
+    plan = dataclasses.replace(make_plan(problem, ASKED), held_out=0.1)
+    worse = dark.clone()
+    worse[:, 36:] += 0.2
+    told = []
+    for image in (dark[None], worse[None]):
+        subject = Subject(problem, plan, build_prior(problem, plan))
+        looks = subject.looks(10)
+        subject.look([image, image], looks)  # the same for opposite noise: no leverage
+        told.append((subject.advance(10, image, 0.0, 0.0, 0.0, 0.0).held_out, subject.held_out_error(image)[0]))
+    (best, judged), (stopping, still) = told
+    assert judged == still
+    wrong = (worse[None] - problem.measurement).square() - (dark[None] - problem.measurement).square()
+    assert stopping - best == pytest.approx(float(wrong[subject.held_out].mean()), rel=1e-3)
+    assert stopping > 1.2 * best
+
+
 def fitted_with(error: float | None, covariance: float) -> Fitted:
     image = torch.zeros(1, 1, 2, 2)
     return Fitted(
