@@ -26,6 +26,8 @@ UNJUDGED = (
     "kept as the estimated sigma says; if you see noise, give its sigma (--sigma)."
 )
 
+GROWING = "the flattest patches are texture, in the dark, where there is little of the noise"
+
 KEPT = "nothing but impulses is taken out of this picture"
 
 
@@ -90,6 +92,11 @@ def examine(pixels: NDArray[np.float32], sigma: float | Literal["auto"] = "auto"
     compressed = was_jpeg(pixels)
     # JPEG halves the chroma, so that its noise is correlated however white that of the luminance is.
     correlated = correlation.correlated or (compressed and len(pixels) == 3 and correlation.coefficient is not None)
+    if correlated and not compressed:
+        # In the dark, noise that grows with the light leaves texture; where it is strong enough to judge, it is white.
+        grows = estimate_level(pixels, level / 255, known, only_judged=True)
+        if grows is not None and grows.varies:
+            correlated, correlation = False, NoiseCorrelation(None, False, GROWING)
     if not correlated:
         if sigma == "auto" and compressed and correlation.coefficient is None:
             warnings.append(UNJUDGED)

@@ -115,7 +115,7 @@ class NoiseLevel:
 
 
 def estimate_level(
-    pixels: NDArray[np.float32], sigma: float, known: NDArray[np.bool_] | None = None
+    pixels: NDArray[np.float32], sigma: float, known: NDArray[np.bool_] | None = None, *, only_judged: bool = False
 ) -> NoiseLevel | None:
     """Return the level of the white noise in `pixels` (C, H, W), whose least deviation `sigma` is known.
 
@@ -128,18 +128,21 @@ def estimate_level(
         pixels: in [0, 1].
         sigma: of the noise in units of that range, as `estimate_sigma` gives it for the whole picture.
         known: bool (H, W), True where a pixel was measured.
+        only_judged: leave out bands whose whiteness cannot be judged.
     """
-    level = _estimated(pixels, sigma, known)
+    level = _estimated(pixels, sigma, known, only_judged)
     if level is None or not (level.constant > 0 or level.varies):
         return level
     return dataclasses.replace(level, ends=clipped_ends(pixels, level.sigma, known))
 
 
-def _estimated(pixels: NDArray[np.float32], sigma: float, known: NDArray[np.bool_] | None) -> NoiseLevel | None:
+def _estimated(
+    pixels: NDArray[np.float32], sigma: float, known: NDArray[np.bool_] | None, only_judged: bool
+) -> NoiseLevel | None:
     """Return the same, clipped at both ends."""
     bands = _bands(pixels, known)
     white = _of_bands([band for band in bands if band.white], sigma)
-    if white is not None and white.varies:
+    if only_judged or (white is not None and white.varies):
         return white
     # Bands of a small picture lie in pieces that are too small to judge, yet where one law holds for all, that is it.
     every = _of_bands(bands, sigma)

@@ -129,3 +129,25 @@ def test_noise_that_grows_with_the_light_is_measured(kind: str, amount: float) -
     assert findings.level is not None and findings.level.varies
     assert findings.sigma == pytest.approx(255 * (pixels - planes(clean)).std(), rel=0.15)
     assert any("grows with the light" in warning for warning in findings.warnings)
+
+
+@pytest.mark.parametrize(("name", "kind", "amount"), [("cell", "speckle", 60), ("camera", "speckle", 30)])
+@pytest.mark.parametrize("side", [112, 160])
+def test_texture_in_the_dark_does_not_pass_for_correlated_noise(name: str, kind: str, amount: float, side: int) -> None:
+    """Noise that grows with the light leaves the dark alone, whose texture was taken for noise: 14 dB on this cell."""
+    whole = np.asarray(Image.open(SAMPLES / f"{name}.png"))
+    top, left = ((length - side) // 2 for length in whole.shape[:2])
+    clean = whole[top : top + side, left : left + side]
+    pixels = planes(add_noise(clean, kind, amount))
+    findings = examine(pixels)
+    assert findings.covariance is None
+    assert findings.level is not None and findings.level.varies
+    assert findings.sigma == pytest.approx(255 * (pixels - planes(clean)).std(), rel=0.2)
+
+
+@pytest.mark.parametrize("kind", ["correlated", "demosaicked"])
+@pytest.mark.parametrize("name", ["brick", "cell", "chelsea", "rocket"])
+def test_correlated_noise_does_not_pass_for_growing(name: str, kind: str) -> None:
+    findings = examine(planes(add_noise(sample(name), kind, 25)))
+    assert findings.correlation.correlated
+    assert findings.level is None
