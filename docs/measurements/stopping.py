@@ -3,8 +3,8 @@
     python docs/measurements/stopping.py CROP SIGMAS PRIOR OBJECTIVE PICTURE [PICTURE ...]
 
 CROP pixels a side from the middle of each true PICTURE; SIGMAS with commas, on the scale of 0 to 255; `auto` for the
-objective is the default's. Prints a Markdown table: the PSNR in dB of the image that the rule held-out chooses, the
-highest of the same averaged image, looked at every ten steps, and the last. What docs/real-noise.md measures.
+objective is the default's. Prints a Markdown table: the PSNR in dB of the image that the rule held-out chooses, as it
+would be written, the highest of the same averaged image, looked at every ten steps, and the last. What docs/real-noise.md measures.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from restore.fitting.trace import Step
 from restore.images import read
 from restore.problems.degrade import add_gaussian_noise
 from restore.problems.examination import examine
+from restore.problems.problem import Problem
 from restore.settings import FitSettings, Plan
 
 BEYOND = 1.5
@@ -33,6 +34,7 @@ BEYOND = 1.5
 class Beyond:
     """Lets the rule of a plan speak and the fit go on; an observer."""
 
+    problem: Problem
     plan: Plan
     true: Tensor
     psnr: dict[int, float] = field(default_factory=dict)
@@ -44,7 +46,8 @@ class Beyond:
     def __call__(self, step: Step) -> None:
         """Look at a step; end the fit where enough has been seen."""
         if step.check:
-            error = (step.image.clamp(0, 1) - self.true).square().mean().item()
+            image = self.problem.unclipped(step.image) if self.plan.clipping == "undo" else step.image
+            error = (image.clamp(0, 1) - self.true).square().mean().item()
             self.psnr[step.iteration] = -10 * np.log10(error)
         if self.stopped is None and (self.rule(step).stop or step.iteration >= self.plan.iterations):
             self.stopped = step.iteration
@@ -65,7 +68,7 @@ def measure(path: str, crop: int, sigma: float, prior: str, objective: str) -> t
     plan = make_plan(problem, FitSettings(prior=prior, objective=objective, device="cpu"))
     if plan.stop != "heldout":
         raise SystemExit(f"{path}, sigma {sigma:g}: nothing is held out, so no rule speaks; take more pixels.")
-    beyond = Beyond(plan, torch.from_numpy(clean)[None])
+    beyond = Beyond(problem, plan, torch.from_numpy(clean)[None])
     endless = dataclasses.replace(plan, iterations=10 * (1 + int(BEYOND * plan.iterations) // 10), patience=10**9)
     fit(problem, endless, [beyond])
     peak, best = max((psnr, step) for step, psnr in beyond.psnr.items())
