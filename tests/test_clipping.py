@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,43 @@ def test_the_uncertainty_is_that_of_what_is_written(restored: dict[str, Restorat
     slope = NoiseLevel((SIGMA / 255) ** 2).unclipping_slope(restored["keep"].picture.pixels)
     np.testing.assert_allclose(undone, slope * kept, rtol=1e-4)
     assert float((undone / kept).max()) > 1.5
+
+
+def test_the_report_names_the_ends(restored: dict[str, Restoration]) -> None:
+    assert restored["undo"].report["clipping_undone"] == ["black", "white"]
+    assert restored["keep"].report["clipping_undone"] == []
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.25, 1.0])
+def test_what_is_kept_of_the_measurement_is_kept_as_it_is(
+    noisy: NDArray[np.uint8], kept: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The inverse is of means; single noisy values are none."""
+    monkeypatch.setattr("restore.session.kept_share", lambda problem, fitted: kept)
+    result = restore.denoise(noisy, **{**SETTINGS, "iterations": 2})
+    level = NoiseLevel((SIGMA / 255) ** 2)
+    means, measured = result.fitted.image[0].numpy(), noisy[None].astype(np.float32) / 255
+    expected = (1 - kept) * level.unclipped(means) + kept * measured
+    np.testing.assert_allclose(result.picture.pixels, expected, atol=1e-5)
+
+
+def test_tiles_that_are_not_restored_stay_as_they_are(
+    noisy: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Undone tile by tile, where there is a restored one, and once."""
+    plan_of = restore.session.bounded_plan
+    monkeypatch.setattr(
+        "restore.session.bounded_plan",
+        lambda *given: dataclasses.replace(plan_of(*given), tile_side=64, tile_overlap=16),
+    )
+    wide = np.concatenate([noisy] * 2, axis=1)
+    useful = iter([True, False, False, False])
+    monkeypatch.setattr("restore.fitting.tiled._useful", lambda problem, fitted: next(useful))
+    result = restore.denoise(wide, **{**SETTINGS, "iterations": 2})
+    assert result.plan.tile_side == 64
+    np.testing.assert_array_equal(result.image[:, 80:], wide[:, 80:])  # of tiles that were of no use
+    first = result.image[:, :40].astype(float)
+    assert first.min() >= 0 and np.abs(first - wide[:, :40]).mean() > 5
 
 
 def test_the_command_line(run: Any, tmp_path: Path, noisy: NDArray[np.uint8]) -> None:

@@ -4,7 +4,8 @@
 
 CROP pixels a side from the middle of each true PICTURE; SIGMAS with commas, on the scale of 0 to 255; `auto` for the
 objective is the default's. Prints a Markdown table: the PSNR in dB of the image that the rule held-out chooses, as it
-would be written, the highest of the same averaged image, looked at every ten steps, and the last. What docs/real-noise.md measures.
+would be written, the highest of the same averaged image, looked at every ten steps, and the last. What
+docs/real-noise.md measures.
 """
 
 from __future__ import annotations

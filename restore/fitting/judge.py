@@ -20,6 +20,9 @@ __all__ = ["Fitted", "Judge"]
 class Fitted:
     """What a fit gives back. The images are float32 (1, C, H, W), neither clipped nor composited.
 
+    They are means, as the measurement's clipped noise has them (`Problem.unclipped`); only the image that `fit_tiles`
+    joins of tiles has that undone, in the tiles that were restored.
+
     Attributes:
         image: the averaged image that the stopping rule thinks best.
         last: the averaged image of the last step.

@@ -17,6 +17,7 @@ __all__ = [
     "Sigma",
     "clipped_ends",
     "clipped_moments",
+    "is_saturated",
     "mean_around",
     "retained_variance",
     "undo_clipping",
@@ -40,6 +41,9 @@ AROUND = 5
 
 SATURATED = 1e-6
 """How near an end the mean of the values around is where they are all at it, but for rounding."""
+
+LEAST_RETAINED = 1e-3
+"""Of the variance: none at all would be divided by."""
 
 LEAST_SLOPE = 0.25
 """Of the mean over the light, below which strong noise that grows with the light would make it next to none."""
@@ -88,7 +92,7 @@ def retained_variance(observed_mean: Floats, sigma: Sigma, ends: Ends = BOTH) ->
     m = np.linspace(-3 * deviations[0], 1 + 3 * deviations[1], GRID)
     deviation = _deviation(m, sigma)
     mean, variance = clipped_moments(m, deviation, ends)
-    interpolated: Floats = np.interp(observed_mean, mean, np.clip(variance / deviation**2, 1e-3, None))
+    interpolated: Floats = np.interp(observed_mean, mean, np.maximum(variance / deviation**2, LEAST_RETAINED))
     return interpolated
 
 
@@ -106,7 +110,9 @@ def undo_clipping(mean: Floats, sigma: Sigma, ends: Ends = BOTH) -> Floats:
 
 
 def undoing_slope(mean: Floats, sigma: Sigma, ends: Ends = BOTH) -> Floats:
-    """Return how fast the light of `undo_clipping` changes with the `mean`: 1 in the middle and up to 2 at the ends.
+    """Return how fast the light of `undo_clipping` changes with the `mean`.
+
+    That is 1 in the middle and 2 at the ends; for noise that grows with the light, more than 2 at white, at most 4.
 
     >>> undoing_slope(np.array([0.0399, 0.5]), 0.1).round(2)
     array([2., 1.])
@@ -127,20 +133,36 @@ def clipped_ends(pixels: Floats, sigma: Sigma, known: NDArray[np.bool_] | None =
         sigma: of the noise.
         known: bool (H, W), True where a pixel was measured.
     """
-    around = mean_around(pixels)
-    drawn = maximum_filter((around < SATURATED) | (around > 1 - SATURATED), (0, AROUND, AROUND))
+    around = mean_around(pixels, known)
+    drawn = maximum_filter(is_saturated(around), (0, AROUND, AROUND))
     judged = ~drawn if known is None else ~drawn & known
     values, light = pixels[judged], undo_clipping(around[judged], sigma)
     deviation = _deviation(light, sigma)
-    low = float((values <= 0).sum()) >= FEWEST_AT_AN_END * float(ndtr(-light / deviation).sum())
-    high = float((values >= 1).sum()) >= FEWEST_AT_AN_END * float(ndtr((light - 1) / deviation).sum())
-    return low, high
+    left = [ndtr(-light / deviation).sum(), ndtr((light - 1) / deviation).sum()]
+    there = [np.count_nonzero(values <= 0), np.count_nonzero(values >= 1)]
+    low, high = (count > 0 and count >= FEWEST_AT_AN_END * share for count, share in zip(there, left, strict=True))
+    return bool(low), bool(high)
 
 
-def mean_around(pixels: Floats) -> Floats:
-    """Return the mean of the square around each of the `pixels` (C, H, W), which stands for the light there."""
-    mean: Floats = uniform_filter(pixels.astype(np.float64), (0, AROUND, AROUND), mode="nearest")
-    return mean
+def mean_around(pixels: Floats, known: NDArray[np.bool_] | None = None) -> Floats:
+    """Return the mean of the square around each of the `pixels` (C, H, W), which stands for the light there.
+
+    Args:
+        known: bool (H, W), True for the pixels that count; where none does, the mean is 0.
+    """
+    values = pixels.astype(np.float64)
+    if known is None:
+        mean: Floats = uniform_filter(values, (0, AROUND, AROUND), mode="nearest")
+        return mean
+    total = uniform_filter(np.where(known, values, 0), (0, AROUND, AROUND), mode="nearest")
+    share = uniform_filter(known.astype(np.float64), AROUND, mode="nearest")
+    return np.asarray(np.where(share > SATURATED, total / np.maximum(share, SATURATED), 0))
+
+
+def is_saturated(around: Floats) -> NDArray[np.bool_]:
+    """Return where the mean `around` says that all values are at one end, so that no noise is left."""
+    saturated: NDArray[np.bool_] = (around < SATURATED) | (around > 1 - SATURATED)
+    return saturated
 
 
 def _table(sigma: Sigma, ends: Ends) -> tuple[Floats, Floats]:

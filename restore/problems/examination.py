@@ -92,6 +92,7 @@ def examine(pixels: NDArray[np.float32], sigma: float | Literal["auto"] = "auto"
     compressed = was_jpeg(pixels)
     # JPEG halves the chroma, so that its noise is correlated however white that of the luminance is.
     correlated = correlation.correlated or (compressed and len(pixels) == 3 and correlation.coefficient is not None)
+    grows: NoiseLevel | None = None
     if correlated and not compressed:
         # In the dark, noise that grows with the light leaves texture; where it is strong enough to judge, it is white.
         grows = estimate_level(pixels, level / 255, known, only_judged=True)
@@ -100,7 +101,7 @@ def examine(pixels: NDArray[np.float32], sigma: float | Literal["auto"] = "auto"
     if not correlated:
         if sigma == "auto" and compressed and correlation.coefficient is None:
             warnings.append(UNJUDGED)
-        white = estimate_level(pixels, level / 255, known)
+        white = grows or estimate_level(pixels, level / 255, known)
         if white is not None and white.varies:
             level = round(255 * float(np.sqrt(np.square(white.at(pixels)).mean())), 3)
             warnings.append("the noise grows with the light, as that of sensors does: its strength was estimated.")

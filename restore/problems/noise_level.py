@@ -19,8 +19,10 @@ from scipy.optimize import nnls
 
 from restore.problems.clipping import (
     BOTH,
+    LEAST_RETAINED,
     Ends,
     clipped_ends,
+    is_saturated,
     mean_around,
     retained_variance,
     undo_clipping,
@@ -91,7 +93,10 @@ class NoiseLevel:
         """Return the part of the deviation that clipping leaves in the noisy `pixels`, of their shape."""
         if not (self.constant > 0 or self.varies):
             return np.ones_like(pixels)
-        return np.sqrt(retained_variance(mean_around(pixels), self.sigma, self.ends)).astype(np.float32)
+        around = mean_around(pixels)
+        retained = retained_variance(around, self.sigma, self.ends)
+        # Drawn and blown-out parts have no noise, whatever else becomes of it at that end.
+        return np.sqrt(np.where(is_saturated(around), LEAST_RETAINED, retained)).astype(np.float32)
 
     @property
     def is_clipped(self) -> bool:
@@ -141,46 +146,57 @@ def _estimated(
 ) -> NoiseLevel | None:
     """Return the same, clipped at both ends."""
     bands = _bands(pixels, known)
-    white = _of_bands([band for band in bands if band.white], sigma)
-    if only_judged or (white is not None and white.varies):
-        return white
+    seen = {kind: [band for band in bands if band.kind == kind] for kind in _KINDS}
+    white, correlated = len(seen["white"]), len(seen["correlated"])
+    level = _of_bands(seen["white"], sigma)
+    if only_judged and white <= correlated:
+        return None
+    if only_judged or (level is not None and level.varies):
+        return level
     # Bands of a small picture lie in pieces that are too small to judge, yet where one law holds for all, that is it.
-    every = _of_bands(bands, sigma)
-    if every is None or not every.varies:
-        return white
-    found = every.sigma(np.array([band.light for band in bands]))
-    return every if found.max() > PLAIN * found.min() else white
+    every = _of_bands(seen["white"] + seen["unjudged"], sigma, correlated, PLAIN)
+    return every if every is not None and every.varies else level
+
+
+_KINDS = ("white", "correlated", "unjudged")
 
 
 @dataclass(frozen=True)
 class _Band:
-    """Of brightness: its light, the deviation of its noise, and whether that was seen to be white or could not be."""
+    """Of brightness: its light, the deviation of its noise, and what that is seen to be, of `_KINDS`."""
 
     light: float
     deviation: float
-    white: bool
+    kind: str
 
 
 def _bands(pixels: NDArray[np.float32], known: NDArray[np.bool_] | None) -> list[_Band]:
-    """Return the bands whose noise is not known to be correlated."""
+    """Return the bands of every channel that have noise."""
     found = []
-    for plane, light in zip(pixels, mean_around(pixels), strict=True):
+    for plane, light in zip(pixels, mean_around(pixels, known), strict=True):
         ends = np.quantile(light if known is None else light[known], np.linspace(0, 1, BANDS + 1))
         for low, high in pairwise(ends):
             band = (light >= low) & (light <= high)
             band = band if known is None else band & known
             correlation = noise_correlation(plane[None], band)
-            if correlation.correlated or correlation.reason not in (None, TOO_FEW):
+            if correlation.reason not in (None, TOO_FEW):
                 continue
             deviation = estimate_sigma(plane[None], band)
             if deviation > 0:
-                at = float(np.quantile(light[band], FLATTEST_LIGHT))
-                found.append(_Band(at, deviation, correlation.coefficient is not None))
+                judged = "correlated" if correlation.correlated else "white"
+                kind = "unjudged" if correlation.coefficient is None else judged
+                found.append(_Band(float(np.quantile(light[band], FLATTEST_LIGHT)), deviation, kind))
     return found
 
 
-def _of_bands(bands: Sequence[_Band], sigma: float) -> NoiseLevel | None:
-    """Return the level that most of the bands agree with; None where there is none."""
+def _of_bands(bands: Sequence[_Band], sigma: float, others: int = 0, ratio: float = DIFFERENT) -> NoiseLevel | None:
+    """Return the level that most of the bands agree with; None where there is none.
+
+    Args:
+        sigma: of noise that is the same everywhere.
+        others: number of bands that agree with none.
+        ratio: of the deviations of two agreeing bands, from which the level depends on the light.
+    """
     m, deviation = (np.array([getattr(band, name) for band in bands]) for name in ("light", "deviation"))
     if not bands or deviation.max() < DIFFERENT * deviation.min():
         return NoiseLevel(sigma**2)
@@ -188,12 +204,12 @@ def _of_bands(bands: Sequence[_Band], sigma: float) -> NoiseLevel | None:
         return None
     level = _fitted(m, deviation)
     agree = _agree(level, m, deviation)
-    if agree.mean() < AGREEING:
+    if agree.sum() < AGREEING * (len(bands) + others):
         return None
     if not agree.all():
         level = _fitted(m[agree], deviation[agree])
-    found = level.sigma(m)
-    return level if found.max() > DIFFERENT * found.min() else NoiseLevel(sigma**2)
+    found = level.sigma(m[agree])
+    return level if found.max() > ratio * found.min() else NoiseLevel(sigma**2)
 
 
 def _fitted(light: Floats, deviation: Floats) -> NoiseLevel:

@@ -191,10 +191,17 @@ def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str:
     """
     told = []
     for name in {**theirs, **ours}:
-        was, now = (f"{side[name]!r}" if name in side else "not known" for side in (theirs, ours))
+        was, now = (_told(side, name) for side in (theirs, ours))
         if was != now:
             told.append(f"{name} was {was} and is now {now}")
     return ", ".join(told) or "nothing that is known"
+
+
+def _told(side: Mapping[str, Any], name: str) -> str:
+    value = side.get(name, "")
+    if isinstance(value, Mapping):  # in any order it is the same
+        value = dict(sorted(value.items()))
+    return repr(value) if name in side else "not known"
 
 
 def _parse(line: bytes) -> Record | None:

@@ -230,7 +230,7 @@ def test_clipped_values_have_a_say_in_the_stop() -> None:
     dark = torch.cat([clean[:, :32], torch.zeros_like(clean[:, 32:])], dim=1)
     noisy = (dark + SIGMA / 255 * torch.randn(dark.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
     problem = problem_of(noisy)
-    plan = dataclasses.replace(make_plan(problem, ASKED), held_out=0.1)
+    plan = dataclasses.replace(make_plan(problem, ASKED), held_out=0.1, device="cpu")
     worse = dark.clone()
     worse[:, 36:] += 0.2
     told = []

@@ -113,6 +113,35 @@ def test_a_border_without_noise_says_nothing(ramp: NDArray[np.float64]) -> None:
     assert level is not None and not level.ends[0]
 
 
+@pytest.mark.parametrize("impulses", [0.05, 0.2])
+def test_impulses_beside_a_border_change_nothing(ramp: NDArray[np.float64], impulses: float) -> None:
+    """Unknown pixels are no light: else the mean around them is not black where all that is known is."""
+    rng = np.random.default_rng(0)
+    noisy = np.clip(0.1 + 0.3 * ramp + rng.normal(0, 10 / 255, ramp.shape), 0.05, 1)
+    noisy[:, :16] = noisy[:, -16:] = 0
+    struck = rng.random(ramp.shape[1:]) < impulses
+    noisy[:, struck] = rng.integers(0, 2, (1, int(struck.sum())))
+    assert not clipped_ends(noisy, 10 / 255, ~struck)[0]
+
+
+def test_without_a_value_at_an_end_nothing_was_clipped() -> None:
+    assert clipped_ends(np.full((1, 32, 32), 0.5), 2 / 255) == (False, False)
+    assert clipped_ends(np.tile(np.eye(2).repeat(16, 0).repeat(16, 1), (1, 1, 1)), 2 / 255) == (False, False)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_drawn_part_has_no_noise(ramp: NDArray[np.float64], value: float) -> None:
+    """Whether or not the rest of the picture reaches that end."""
+    sigma = 10 / 255
+    noisy = (0.3 + 0.4 * ramp + np.random.default_rng(0).normal(0, sigma, ramp.shape)).astype(np.float32)
+    noisy[:, :20] = value
+    level = estimate_level(noisy, sigma)
+    assert level is not None and level.ends == (False, False)
+    strength = level.at(noisy)
+    assert float(strength[:, :16].max()) < 0.05 * sigma
+    assert float(strength[:, 30:].min()) == pytest.approx(level.sigma(np.array(0.5)), rel=1e-3)
+
+
 def test_pixels_that_are_not_known_say_nothing(ramp: NDArray[np.float64]) -> None:
     noisy = np.clip(0.3 + 0.4 * ramp + np.random.default_rng(0).normal(0, 0.04, ramp.shape), 0, 1).astype(np.float32)
     known = np.random.default_rng(1).random(ramp.shape[1:]) > 0.02
