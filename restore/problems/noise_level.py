@@ -195,7 +195,7 @@ def _of_bands(bands: Sequence[_Band], sigma: float, others: int = 0, ratio: floa
     Args:
         sigma: of noise that is the same everywhere.
         others: number of bands that agree with none.
-        ratio: of the deviations of two agreeing bands, from which the level depends on the light.
+        ratio: of the deviations of two bands, from which on the level depends on the light.
     """
     m, deviation = (np.array([getattr(band, name) for band in bands]) for name in ("light", "deviation"))
     if not bands or deviation.max() < DIFFERENT * deviation.min():
@@ -208,8 +208,10 @@ def _of_bands(bands: Sequence[_Band], sigma: float, others: int = 0, ratio: floa
         return None
     if not agree.all():
         level = _fitted(m[agree], deviation[agree])
-    found = level.sigma(m[agree])
-    return level if found.max() > ratio * found.min() else NoiseLevel(sigma**2)
+    found = level.sigma(m)
+    # What the level says of a light at which no band is as strong, or as weak, is no evidence.
+    strongest, weakest = np.minimum(found, deviation).max(), np.maximum(found, deviation).min()
+    return level if strongest > ratio * weakest else NoiseLevel(sigma**2)
 
 
 def _fitted(light: Floats, deviation: Floats) -> NoiseLevel:

@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 
 from restore.problems.degrade import add_gaussian_noise
 from restore.problems.noise import estimate_sigma
-from restore.problems.noise_level import NoiseLevel, estimate_level
+from restore.problems.noise_level import NoiseLevel, _Band, _of_bands, estimate_level
 from restore.problems.noise_models import add_noise
 
 Pixels = NDArray[np.float32]
@@ -114,3 +114,12 @@ def test_texture_of_a_small_picture_is_not_taken_for_growing_noise(name: str, si
     pixels = unit(add_gaussian_noise(middle(name, side), 15, 0))
     level = estimate_level(pixels, estimate_sigma(pixels))
     assert level is not None and not level.varies
+
+
+def test_a_band_that_disagrees_is_no_evidence_of_growth() -> None:
+    """Texture in the dark, left out of the fit, must not stand for the weak noise that the law would have there."""
+    bands = [_Band(0.5 + 0.02 * k, (10 + 0.35 * k) / 255, "unjudged") for k in range(7)]
+    level = _of_bands([*bands, _Band(0.05, 15 / 255, "unjudged")], 11 / 255, 0, 1.5)
+    assert level is None or not level.varies
+    dark = _of_bands([*bands, _Band(0.05, 1.0 / 255, "unjudged")], 11 / 255, 0, 1.5)
+    assert dark is not None and dark.varies
