@@ -133,14 +133,16 @@ def clipped_ends(pixels: Floats, sigma: Sigma, known: NDArray[np.bool_] | None =
         sigma: of the noise.
         known: bool (H, W), True where a pixel was measured.
     """
-    around = mean_around(pixels, known)
-    drawn = maximum_filter(is_saturated(around), (0, AROUND, AROUND))
-    judged = ~drawn if known is None else ~drawn & known
-    values, light = pixels[judged], undo_clipping(around[judged], sigma)
-    deviation = _deviation(light, sigma)
-    left = [ndtr(-light / deviation).sum(), ndtr((light - 1) / deviation).sum()]
-    there = [np.count_nonzero(values <= 0), np.count_nonzero(values >= 1)]
-    low, high = (count > 0 and count >= FEWEST_AT_AN_END * share for count, share in zip(there, left, strict=True))
+    left, there = np.zeros(2), np.zeros(2)
+    for plane in pixels:  # one by one, for the sake of memory
+        around = mean_around(plane[None], known)[0]
+        judged = ~maximum_filter(is_saturated(around), AROUND)
+        judged = judged if known is None else judged & known
+        values, light = plane[judged], undo_clipping(around[judged], sigma)
+        deviation = _deviation(light, sigma)
+        left += [ndtr(-light / deviation).sum(), ndtr((light - 1) / deviation).sum()]
+        there += [np.count_nonzero(values <= 0), np.count_nonzero(values >= 1)]
+    low, high = (there > 0) & (there >= FEWEST_AT_AN_END * left)
     return bool(low), bool(high)
 
 

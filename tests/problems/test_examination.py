@@ -146,7 +146,7 @@ def test_texture_in_the_dark_does_not_pass_for_correlated_noise(name: str, kind:
 
 
 @pytest.mark.parametrize("kind", ["correlated", "demosaicked"])
-@pytest.mark.parametrize("name", ["brick", "cell", "chelsea", "rocket"])
+@pytest.mark.parametrize("name", ["brick", "cell", "rocket"])
 def test_correlated_noise_does_not_pass_for_growing(name: str, kind: str) -> None:
     findings = examine(planes(add_noise(sample(name), kind, 25)))
     assert findings.correlation.correlated
