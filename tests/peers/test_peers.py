@@ -68,6 +68,8 @@ def test_bm3d_is_called_by_the_number_of_channels(true: Array, monkeypatch: pyte
     restored = PEERS["bm3d"].run(Task(true, sigma=SIGMA))
     assert called == [("bm3d" if true.ndim == 2 else "bm3d_rgb", true.shape, SIGMA)]
     np.testing.assert_array_equal(restored, true)
+    white = np.ones_like(true) - 0.3989 * SIGMA  # the mean of clipped noise around white
+    np.testing.assert_allclose(PEERS["bm3d-unclipped"].run(Task(white, sigma=SIGMA)), 1, atol=1e-3)
 
 
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
