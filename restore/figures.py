@@ -194,7 +194,7 @@ def _estimate(problem: Problem, fitted: Fitted, sigma_estimated: bool) -> tuple[
 
 def _ends_undone(problem: Problem, plan: Plan) -> list[str]:
     """Return the ends of the range at which the mean of clipped noise is undone, of `black` and `white`."""
-    if plan.clipping != "undo" or problem.level is None or not problem.level.is_clipped:
+    if not plan.unclips or problem.level is None or not problem.level.is_clipped:
         return []
     return [name for name, clipped in zip(("black", "white"), problem.level.ends, strict=True) if clipped]
 

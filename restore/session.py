@@ -137,9 +137,7 @@ class Session:
         A tile is never compared with the reference: only the whole picture is.
         """
         truth = None if self.plan.tile_side else self._true_image
-        self._curve = (
-            None if truth is None else ReferenceCurve(self.problem, truth, unclips=self.plan.clipping == "undo")
-        )
+        self._curve = None if truth is None else ReferenceCurve(self.problem, truth, unclips=self.plan.unclips)
         self._recorder = HealthRecorder() if self._watch.health else None
         self._spread = Spread(self.plan.average) if self._watch.uncertainty else None
         own = (self._curve, self._recorder, self._spread)
@@ -176,7 +174,7 @@ class Session:
         """Return the restoration and its figures."""
         given, problem, plan = self._given, self.problem, self.plan
         image = seen = problem.composite(fitted.image.cpu())
-        if plan.clipping == "undo" and not plan.tile_side:  # on tiles it was done tile by tile
+        if plan.unclips and not plan.tile_side:  # on tiles it was done tile by tile
             image = problem.unclipped(image)
         kept = kept_share(problem, fitted)
         if kept > 0:
@@ -223,7 +221,7 @@ class Session:
         deviation = None
         if unsure is not None:
             deviation = 255 * (1 - kept) * unsure[0].numpy()
-            if plan.clipping == "undo" and problem.level is not None:
+            if plan.unclips and problem.level is not None:
                 deviation *= problem.level.unclipping_slope(seen[0].numpy())
         return Restoration(restored, plan, fitted, self._curve, report, record, sides, interrupted, deviation)
 

@@ -233,6 +233,11 @@ class Plan:
     tile_overlap: int = 0
     tile_iterations: int = 0
 
+    @property
+    def unclips(self) -> bool:
+        """Whether the mean of clipped noise is undone in what is written."""
+        return self.clipping == "undo"
+
 
 UNITS = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 

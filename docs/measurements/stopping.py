@@ -47,7 +47,7 @@ class Beyond:
     def __call__(self, step: Step) -> None:
         """Look at a step; end the fit where enough has been seen."""
         if step.check:
-            image = self.problem.unclipped(step.image) if self.plan.clipping == "undo" else step.image
+            image = self.problem.unclipped(step.image) if self.plan.unclips else step.image
             error = (image.clamp(0, 1) - self.true).square().mean().item()
             self.psnr[step.iteration] = -10 * np.log10(error)
         if self.stopped is None and (self.rule(step).stop or step.iteration >= self.plan.iterations):

@@ -266,7 +266,7 @@ class _Tiled:
         useful = _useful(part, fitted)
         self.ledger.enter(fitted, useful, f"tile {index + 1}")
         image = fitted.image.cpu() if useful else part.measurement
-        if useful and plan.clipping == "undo":  # a tile that stays as it is holds noise, not means
+        if useful and plan.unclips:  # a tile that stays as it is holds noise, not means
             image = part.unclipped(image)
         interrupted = fitted.stop_reason == "interrupted"
         del fitted, learner

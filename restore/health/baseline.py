@@ -133,7 +133,7 @@ def fit_side(change: str, problem: Problem, plan: Plan, reference: Tensor | None
     """Fit `plan` without a rescue and without a stop, and return what became of it."""
     plan = _left_alone(plan)
     recorder = HealthRecorder()
-    curve = None if reference is None else ReferenceCurve(problem, reference, unclips=plan.clipping == "undo")
+    curve = None if reference is None else ReferenceCurve(problem, reference, unclips=plan.unclips)
     observers: list[Observer] = [recorder] if curve is None else [recorder, curve]
     fitted = fit(problem, plan, observers)
     if fitted.stop_reason == "interrupted":

@@ -91,7 +91,7 @@ class NoiseLevel:
 
     def kept(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the part of the deviation that clipping leaves in the noisy `pixels`, of their shape."""
-        if not (self.constant > 0 or self.varies):
+        if not self.is_noisy:
             return np.ones_like(pixels)
         around = mean_around(pixels)
         retained = retained_variance(around, self.sigma, self.ends)
@@ -99,9 +99,14 @@ class NoiseLevel:
         return np.sqrt(np.where(is_saturated(around), LEAST_RETAINED, retained)).astype(np.float32)
 
     @property
+    def is_noisy(self) -> bool:
+        """Whether there is any noise."""
+        return self.constant > 0 or self.varies
+
+    @property
     def is_clipped(self) -> bool:
         """Whether there is noise, and it was clipped somewhere."""
-        return (self.constant > 0 or self.varies) and any(self.ends)
+        return self.is_noisy and any(self.ends)
 
     def unclipped(self, mean: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the light whose noise, clipped, has this `mean`, of its shape.
@@ -133,10 +138,11 @@ def estimate_level(
         pixels: in [0, 1].
         sigma: of the noise in units of that range, as `estimate_sigma` gives it for the whole picture.
         known: bool (H, W), True where a pixel was measured.
-        only_judged: leave out bands whose whiteness cannot be judged.
+        only_judged: leave out bands whose whiteness cannot be judged, and return None unless more bands are seen to be
+            white than to be correlated.
     """
     level = _estimated(pixels, sigma, known, only_judged)
-    if level is None or not (level.constant > 0 or level.varies):
+    if level is None or not level.is_noisy:
         return level
     return dataclasses.replace(level, ends=clipped_ends(pixels, level.sigma, known))
 
