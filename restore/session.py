@@ -176,7 +176,7 @@ class Session:
         image = seen = problem.composite(fitted.image.cpu())
         if plan.unclips and not plan.tile_side:  # on tiles it was done tile by tile
             image = problem.unclipped(image)
-        kept = kept_share(problem, fitted)
+        kept = kept_share(problem, plan, fitted)
         if kept > 0:
             image = torch.lerp(image, problem.measurement.cpu(), kept)
         warnings = [*given.warnings, *fitted.warnings]

@@ -30,7 +30,7 @@ CELL_NAMES = (
 )
 """The recurrent cells of `restore.cells`, named here so that a command line can list them without PyTorch."""
 
-NOISE_KINDS = ("gaussian", "poisson", "speckle", "salt-and-pepper", "correlated", "demosaicked", "jpeg")
+NOISE_KINDS = ("gaussian", "poisson", "speckle", "salt-and-pepper", "correlated", "demosaicked", "sensor", "jpeg")
 """The kinds of noise that test cases are made with, named here for the same reason."""
 
 CHOICES: dict[str, tuple[str, ...]] = {

@@ -87,7 +87,7 @@ def test_what_is_kept_of_the_measurement_is_kept_as_it_is(
     noisy: NDArray[np.uint8], kept: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The inverse is of means; single noisy values are none."""
-    monkeypatch.setattr("restore.session.kept_share", lambda problem, fitted: kept)
+    monkeypatch.setattr("restore.session.kept_share", lambda problem, plan, fitted: kept)
     result = restore.denoise(noisy, **{**SETTINGS, "iterations": 2})
     level = NoiseLevel((SIGMA / 255) ** 2)
     means, measured = result.fitted.image[0].numpy(), noisy[None].astype(np.float32) / 255

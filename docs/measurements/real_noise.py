@@ -28,6 +28,7 @@ CASES = (
     ("salt-and-pepper", 10),
     ("correlated", 25),
     ("demosaicked", 25),
+    ("sensor", 40),
     ("jpeg", 25),
     ("jpeg", 10),
 )

@@ -82,6 +82,8 @@ class Recorrupted:
         if problem.covariance is not None:
             root = torch.from_numpy(problem.covariance.root(problem.size))
             self._root = root.to(measurement.device, torch.complex64)
+            visible = fill_from_neighbours(measurement, self._known)[0].cpu().numpy()
+            self._gain = torch.from_numpy(problem.covariance.gain(visible))[None].to(measurement.device)
         elif problem.level is not None:
             # Of the strength too the held-out pixels must tell nothing.
             filled = fill_from_neighbours(measurement, self._scored)
@@ -127,13 +129,13 @@ class Recorrupted:
         return math.sqrt(max(0.0, difference.square().mean().item() / noise - 1))
 
     def noise(self) -> Tensor:
-        """Return noise (1, C, H, W) of the level, or of the covariance on a torus."""
+        """Return noise (1, C, H, W) of the level, or of the covariance on a torus times its gain by the light."""
         shape = self._measurement.shape
         white = torch.randn(shape, generator=self._generator, device=self._measurement.device)
         if self.variance is not None:
             return white * self._level
         spectrum = torch.einsum("hwij,jhw->ihw", self._root, torch.fft.fft2(white[0]))
-        noise: Tensor = torch.fft.ifft2(spectrum).real[None]
+        noise: Tensor = torch.fft.ifft2(spectrum).real[None] * self._gain
         return noise
 
     def image(self, output: Tensor, draw: Draw) -> Tensor:

@@ -98,6 +98,11 @@ class NoiseLevel:
         # Drawn and blown-out parts have no noise, whatever else becomes of it at that end.
         return np.sqrt(np.where(is_saturated(around), LEAST_RETAINED, retained)).astype(np.float32)
 
+    def scaled(self, factor: float) -> NoiseLevel:
+        """Return the level of noise whose deviation is `factor` times as large everywhere."""
+        terms = {name: factor**2 * getattr(self, name) for name in ("constant", "linear", "quadratic")}
+        return dataclasses.replace(self, **terms)
+
     @property
     def is_noisy(self) -> bool:
         """Whether there is any noise."""

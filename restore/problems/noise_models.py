@@ -47,13 +47,14 @@ def add_noise(image: Pixels, kind: str, amount: float, seed: int = 0) -> Bytes:
         correlated       x + s g, g being n blurred by a Gaussian of 0.8 pixels and scaled back to unit variance
         demosaicked      x + s n seen through a Bayer mosaic (red, green; green, blue), interpolated bilinearly; what
                          is not RGB is seen on the fields of one colour of a chequerboard
+        sensor           the same of photons, noise as of `poisson`: what a camera gives before its tone curve
         jpeg             x + s n, rounded and compressed as JPEG of quality 75
 
     Args:
         image: (H, W) or (H, W, C); unsigned integers of any width, or floats in [0, 1].
         kind: one of `restore.settings.NOISE_KINDS`.
-        amount: on the scale of 0 to 255 the noise's standard deviation, for `poisson` and `speckle` that at white; for
-            `salt-and-pepper` per cent of the pixels.
+        amount: on the scale of 0 to 255 the noise's standard deviation, for `poisson`, `speckle` and `sensor` that at
+            white; for `salt-and-pepper` per cent of the pixels.
         seed: of numpy's `default_rng`.
 
     Raises UsageError for an unknown kind and an impossible amount, InputError for a dtype or values out of range.
@@ -105,7 +106,15 @@ def _correlated(x: Floats, amount: float, rng: np.random.Generator) -> Floats:
 
 
 def _demosaicked(x: Floats, amount: float, rng: np.random.Generator) -> Floats:
-    mosaic = (x + amount / 255 * rng.standard_normal(x.shape)).clip(0, 1)
+    return _through_mosaic(x + amount / 255 * rng.standard_normal(x.shape))
+
+
+def _sensor(x: Floats, amount: float, rng: np.random.Generator) -> Floats:
+    return _through_mosaic(_poisson(x, amount, rng))
+
+
+def _through_mosaic(x: Floats) -> Floats:
+    mosaic = x.clip(0, 1)
     rows, columns = np.indices(x.shape[:2])
     green = (rows + columns) % 2 == 1
     if x.ndim == 2 or x.shape[2] != 3:
@@ -138,5 +147,6 @@ _MODELS: dict[str, Callable[[Floats, float, np.random.Generator], Floats]] = {
     "salt-and-pepper": _salt_and_pepper,
     "correlated": _correlated,
     "demosaicked": _demosaicked,
+    "sensor": _sensor,
     "jpeg": _jpeg,
 }

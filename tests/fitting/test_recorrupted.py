@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from restore.fitting.recorrupted import RECORRUPTION, Recorrupted
 from restore.problems.covariance import NoiseCovariance
 from restore.problems.padding import Padding
 from restore.problems.problem import Problem, denoising
+from restore.problems.signal_dependence import SignalDependence
 from restore.settings import FitSettings
 
 SIZE = (64, 64)
@@ -68,6 +71,16 @@ def test_noise_of_what_is_asked_for_and_of_what_is_shown_is_uncorrelated(covaria
         assert abs(product.item()) < 0.02 * 0.01, (down, right)
     assert a.var().item() == pytest.approx(0.01 * (1 + RECORRUPTION**2), rel=0.05)
     assert b.var().item() == pytest.approx(0.01 * (1 + 1 / RECORRUPTION**2), rel=0.05)
+
+
+def test_new_noise_is_as_strong_as_the_light_makes_it(covariance: NoiseCovariance) -> None:
+    grows = SignalDependence((0.5, 1.0, 0.0, 0.0, 0.0), 0.4, 1.7)  # variance 0.5 + m, in units of that of the lags
+    light = torch.full((3, *SIZE), 0.1)
+    light[..., 32:] = 0.9
+    objective = objective_of(problem_of(dataclasses.replace(covariance, dependence=grows), light))
+    drawn = torch.cat([objective.noise() for _ in range(50)])
+    for columns, variance in ((slice(0, 24), 0.6), (slice(40, 64), 1.4)):  # away from where the mean around is of both
+        assert float(drawn[..., columns].square().mean()) == pytest.approx(0.01 * variance, rel=0.05)
 
 
 def test_a_scored_pixel_that_is_hidden_never_enters_the_input(covariance: NoiseCovariance) -> None:

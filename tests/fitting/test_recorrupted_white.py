@@ -257,21 +257,26 @@ def fitted_with(error: float | None, covariance: float) -> Fitted:
 def test_how_much_of_the_measurement_is_kept() -> None:
     noisy = scene(64)[1]
     problem, variance = problem_of(noisy), (SIGMA / 255) ** 2
-    assert kept_share(problem, fitted_with(1.2 * variance, 0.0)) == 0.0  # a good image of a noisy picture
+    plan = make_plan(problem, FitSettings(device="cpu"))
+    assert kept_share(problem, plan, fitted_with(1.2 * variance, 0.0)) == 0.0  # a good image of a noisy picture
     clean = dataclasses.replace(problem, sigma=0.1, level=NoiseLevel((0.1 / 255) ** 2))
-    assert kept_share(clean, fitted_with(1e-3, 0.0)) == pytest.approx(1, abs=1e-3)
-    assert kept_share(dataclasses.replace(clean, level=None), fitted_with(1e-3, 0.0)) == 0.0
-    assert kept_share(clean, fitted_with(None, 0.0)) == 0.0
+    assert kept_share(clean, plan, fitted_with(1e-3, 0.0)) == pytest.approx(1, abs=1e-3)
+    assert kept_share(dataclasses.replace(clean, level=None), plan, fitted_with(1e-3, 0.0)) == 0.0
+    assert kept_share(clean, plan, fitted_with(None, 0.0)) == 0.0
+    nothing = dataclasses.replace(problem, sigma=0.0, level=None)
+    assert kept_share(nothing, plan, fitted_with(None, 0.0)) == 1.0
+    assert kept_share(nothing, dataclasses.replace(plan, objective="fit"), fitted_with(None, 0.0)) == 0.0
     # An image that is the measurement itself is not to be changed, and nothing overflows.
-    assert 0 <= kept_share(problem, fitted_with(2 * variance, variance)) <= 1
+    assert 0 <= kept_share(problem, plan, fitted_with(2 * variance, variance)) <= 1
 
 
 def test_the_best_weight_is_kept_where_the_image_is_bad() -> None:
     """The least error over all weights, by trying them, lies at v; the weight taken is 2 v - 1."""
     clean, noisy = scene(256)
     problem = problem_of(noisy)
+    plan = make_plan(problem, FitSettings(device="cpu"))
     bad = torch.full_like(clean, 0.5) + 0.3  # 0.3 off everywhere: much worse than the noise
     error = float((bad - noisy).square().mean())
     weights = np.linspace(0, 1, 201)
     best = weights[np.argmin([float((bad + w * (noisy - bad) - clean).square().mean()) for w in weights])]
-    assert kept_share(problem, fitted_with(error, 0.0)) == pytest.approx(2 * best - 1, abs=0.02)
+    assert kept_share(problem, plan, fitted_with(error, 0.0)) == pytest.approx(2 * best - 1, abs=0.02)

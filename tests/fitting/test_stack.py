@@ -57,27 +57,28 @@ def _wide(problem: Problem) -> Problem:
     return dataclasses.replace(problem, measurement=problem.measurement.double())
 
 
-@pytest.mark.parametrize("objective", ["fit", "blindspot", "recorrupted"])
-@pytest.mark.parametrize("prior", SMALL)
-@pytest.mark.parametrize("together", [8, 3, 1])
+@pytest.mark.parametrize(
+    ("prior", "objective"),
+    [(prior, objective) for prior in ("hourglass", "dip") for objective in ("fit", "blindspot", "recorrupted")]
+    + [("decoder", "fit")],
+)
 @pytest.mark.usefixtures("in_float64")
 def test_in_float64_each_result_is_that_of_the_lone_fit(
-    prior: str, objective: str, together: int, monkeypatch: pytest.MonkeyPatch
+    prior: str, objective: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("restore.fitting.stack._together", lambda *words: together)  # networks that are made one
-    if prior == "decoder":
-        objective = "auto"
-    problems = [_wide(problem) for problem in _problems(8)]
+    problems = [_wide(problem) for problem in _problems(5)]
     if objective == "recorrupted":
         problems = [dataclasses.replace(problem, level=NoiseLevel((25 / 255) ** 2)) for problem in problems]
     plans = _plans(problems, prior, objective=objective)
-    results = fit_stack(problems, plans)
-    assert results[0].image.dtype == torch.float64
-    for problem, plan, fitted in zip(problems, plans, results, strict=True):
-        alone = fit(problem, plan)
-        assert (fitted.iterations, fitted.iteration_best) == (alone.iterations, alone.iteration_best)
-        torch.testing.assert_close(fitted.image, alone.image, rtol=0, atol=1e-6)
-        torch.testing.assert_close(fitted.output, alone.output, rtol=0, atol=1e-6)
+    lone = [fit(problem, plan) for problem, plan in zip(problems, plans, strict=True)]
+    for together in (5, 3, 1):  # networks that are made one
+        monkeypatch.setattr("restore.fitting.stack._together", lambda *words, number=together: number)
+        results = fit_stack(problems, plans)
+        assert results[0].image.dtype == torch.float64
+        for fitted, alone in zip(results, lone, strict=True):
+            assert (fitted.iterations, fitted.iteration_best) == (alone.iterations, alone.iteration_best)
+            torch.testing.assert_close(fitted.image, alone.image, rtol=0, atol=1e-6)
+            torch.testing.assert_close(fitted.output, alone.output, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("norm", NORMALISATIONS)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from restore.problems.compression import was_jpeg
-from restore.problems.covariance import NoiseCovariance, estimate_covariance
+from restore.problems.covariance import NoiseCovariance, estimate_covariance, estimate_dependent_covariance
 from restore.problems.noise_models import add_noise
 
 SAMPLES = Path(__file__).parents[2] / "sample_images"
@@ -76,15 +76,60 @@ def test_draws_have_the_covariance() -> None:
     assert lag(one, 1, 0) == pytest.approx(0, abs=0.03)
 
 
+def test_draws_have_the_covariance_of_channels_that_are_shifted() -> None:
+    """cov(n_0(p), n_1(p + 1)) is not cov(n_0(p), n_1(p - 1)): a mirrored spectrum would exchange the two."""
+    lags = np.zeros((2, 2, 9, 9))
+    lags[0, 0, 4, 4] = lags[1, 1, 4, 4] = 1
+    lags[0, 1, 4, 5] = lags[1, 0, 4, 3] = 0.6
+    drawn = NoiseCovariance(lags).draw((256, 256), 2, 0)
+    one = np.concatenate(list(drawn), axis=1)
+    assert lag(one, 0, 1, 0, 1) == pytest.approx(0.6, abs=0.02)
+    assert lag(one, 0, 1, 1, 0) == pytest.approx(0, abs=0.02)
+    found = estimate_covariance(0.5 + 0.1 * drawn[0])
+    assert found is not None
+    np.testing.assert_allclose(found.lags[0, 1, 4, 3:6], [0, 0, 0.006], atol=5e-4)
+
+
+@pytest.mark.parametrize(("name", "amount"), [("astronaut", 20), ("camera", 40), ("cell", 40), ("coffee", 40)])
+def test_noise_that_depends_on_the_light_is_measured_by_it(name: str, amount: float) -> None:
+    """In each third of the light the deviation is the true one; the flattest patches alone knew that of the dark."""
+    clean = np.asarray(Image.open(SAMPLES / f"{name}.png"))
+    middle = tuple(slice((length - 192) // 2, (length + 192) // 2) for length in clean.shape[:2])
+    noisy, true = planes(add_noise(clean[middle], "sensor", amount)), planes(add_noise(clean[middle], "sensor", 0))
+    found = estimate_dependent_covariance(noisy)
+    assert found is not None and found.dependence is not None
+    assert found.sigma == pytest.approx((noisy - true).std(), rel=0.15)
+    assert found.dependence.near > 0.3
+    told = found.sigma * found.gain(noisy)
+    light = clean[middle].reshape(192, 192, -1).mean(axis=2)
+    for low, high in [(0, 1 / 3), (1 / 3, 2 / 3), (2 / 3, 1)]:
+        part = (light >= np.quantile(light, low)) & (light <= np.quantile(light, high))
+        measured = np.sqrt(np.square((noisy - true)[:, part]).mean())
+        assert np.sqrt(np.square(told[:, part]).mean()) == pytest.approx(measured, rel=0.25)
+
+
+@pytest.mark.parametrize("name", ["astronaut", "brick", "camera", "cell", "chelsea", "coffee", "retina", "rocket"])
+def test_the_texture_of_clean_pictures_is_not_such_noise(name: str) -> None:
+    assert estimate_dependent_covariance(planes(sample(name))) is None
+
+
+def test_white_noise_is_not_seen_as_correlated_in_bands_either() -> None:
+    found = estimate_dependent_covariance(planes(add_noise(sample("retina"), "poisson", 40)))
+    assert found is not None and found.dependence is not None
+    assert abs(found.dependence.near) < 0.1
+    assert found.dependence.span > 1.5
+
+
 def test_unknown_pixels_are_never_looked_at() -> None:
     picture = planes(add_noise(sample("retina"), "correlated", 20))
     known = np.ones(picture.shape[1:], dtype=bool)
     known[60:70, 20:90] = False
     spoilt = np.where(known, picture, np.float32(0.9))
-    first, second = estimate_covariance(picture, known), estimate_covariance(spoilt, known)
-    assert first is not None
-    assert second is not None
-    np.testing.assert_array_equal(first.lags, second.lags)
+    for estimate in (estimate_covariance, estimate_dependent_covariance):
+        first, second = estimate(picture, known), estimate(spoilt, known)
+        assert first is not None
+        assert second is not None
+        np.testing.assert_array_equal(first.lags, second.lags)
 
 
 def test_small_and_constant_pictures_have_none() -> None:
