@@ -178,7 +178,7 @@ class Session:
             image = problem.unclipped(image)
         kept = kept_share(problem, plan, fitted)
         if kept > 0:
-            image = torch.lerp(image, problem.measurement.cpu(), kept)
+            image = torch.where(problem.known, torch.lerp(image, problem.measurement.cpu(), kept), image)
         warnings = [*given.warnings, *fitted.warnings]
         if kept > WORTH_SAYING:
             warnings.append(
@@ -215,7 +215,7 @@ class Session:
                 report["warnings"].append("the comparison with the baseline was interrupted, and is left out.")
         record = None if self._recorder is None else self._recorder.record
         diagnosed = diagnostics(record, fitted, comparison)
-        scores = against_reference(problem.measurement[0].numpy(), restored.quantised(), self._truth, hole)
+        scores = against_reference(given.picture.pixels, restored.quantised(), self._truth, hole)
         reasons = {**report["null_reasons"], **diagnosed["null_reasons"], **scores["null_reasons"]}
         report = {**report, **diagnosed, **scores, "null_reasons": reasons}
         deviation = None
@@ -318,6 +318,9 @@ def _hole(picture: Picture, mask: MaskLike | None, invert: bool) -> np.ndarray[A
 def _reference_pixels(reference: Picture, picture: Picture) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Return the reference on the scale of the picture's pixels.
 
+    Beside a picture of floats, a reference of integers is read in whichever of two ways is nearer to the picture: as
+    its values, or as those divided by 255 or 65535.
+
     Raises InputError when it is another kind of picture.
     """
     if reference.pixels.shape != picture.pixels.shape:
@@ -325,6 +328,12 @@ def _reference_pixels(reference: Picture, picture: Picture) -> np.ndarray[Any, n
         raise InputError(f"the reference has {theirs}, the picture {ours}: they must be alike.")
     if reference.invalid is not None:
         raise InputError(f"the reference {reference.name!r} holds NaN or infinite pixels: nothing compares with them.")
-    if picture.dtype != np.float32 or reference.dtype != np.float32:
+    if picture.dtype != np.float32:
         return reference.pixels.copy()
-    return ((reference.values() - picture.offset) / picture.scale).astype(np.float32)
+    values = picture.values()
+    # Whole numbers may stand for themselves or for parts of the range [0, 1]; floats stand for themselves.
+    meanings = [reference.values().astype(np.float64)]
+    if reference.dtype != np.float32:
+        meanings.append(reference.pixels.astype(np.float64))
+    meant = min(meanings, key=lambda each: float(np.square(each - values).mean()))
+    return np.asarray((meant - picture.offset) / picture.scale, dtype=np.float32)

@@ -137,6 +137,37 @@ def test_a_reference_does_not_steer_the_fit(clean: Array, noisy: Array, hole: Ar
     assert np.array_equal(filled, restore.inpaint(noisy, hole, reference=clean, **QUICK).image)
 
 
+def test_impulses_are_not_given_back_as_black(clean: Array, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the measurement stays in the result, what was never a measurement does not; the input is what was given."""
+    monkeypatch.setattr("restore.session.kept_share", lambda problem, plan, fitted: 0.9)
+    struck = add_noise(add_noise(np.tile(clean, (2, 2, 1)), "gaussian", 20), "salt-and-pepper", 5)
+    result = restore.denoise(struck, reference=np.tile(clean, (2, 2, 1)), **QUICK)
+    known = result.fitted.image.new_tensor(0) + (result.report["impulses"] > 0)
+    assert bool(known)
+    hole = (struck == 0).all(-1) | (struck == 255).all(-1)
+    np.testing.assert_allclose(
+        result.picture.pixels[:, hole], result.fitted.image[0].numpy()[:, hole].clip(0, 1), atol=0.2
+    )
+    error = np.square((struck.astype(float) - np.tile(clean, (2, 2, 1))) / 255).mean()
+    assert result.report["psnr_input"] == pytest.approx(-10 * np.log10(error), abs=1e-3)
+
+
+@pytest.mark.parametrize("scale", [1.0, 255.0])
+def test_a_reference_of_integers_is_read_as_the_floats_are(clean: Array, scale: float) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, clean.shape)
+    floats = (scale * (clean / 255 + noise)).astype(np.float32)
+    assert floats.min() < 0 or floats.max() > 1
+    report = restore.denoise(floats, reference=clean, **QUICK).report
+    same = restore.denoise(floats, reference=(scale * clean / 255).astype(np.float32), **QUICK).report
+    assert report["psnr_input"] == pytest.approx(same["psnr_input"], abs=1e-4)
+
+
+def test_a_picture_of_which_no_noise_was_told_comes_back_however_small(clean: Array) -> None:
+    np.testing.assert_array_equal(restore.denoise(clean[:24, :24], sigma=0, **QUICK).image, clean[:24, :24])
+    with pytest.raises(UsageError, match="stop 'heldout'"):
+        restore.denoise(clean[:24, :24], stop="heldout", **QUICK)
+
+
 def test_sigma_is_on_one_scale_for_every_dtype(noisy: Array) -> None:
     estimates = [
         restore.denoise(samples, **QUICK).report["sigma"]

@@ -59,6 +59,13 @@ def _run(problem: Problem, truth: Tensor | None, **values: Any) -> tuple[Plan, F
     return plan, fit(problem, plan, [] if curve is None else [curve]), curve
 
 
+def test_a_picture_that_is_not_finite_has_reached_nothing() -> None:
+    problem = denoising(torch.rand(1, 16, 16), 25.0)
+    curve = ReferenceCurve(problem, torch.rand(1, 1, 16, 16))
+    assert math.isnan(curve._psnr(torch.full((1, 1, 16, 16), math.nan)))
+    assert curve._psnr(curve.reference) == math.inf
+
+
 def _figures(problem: Problem, plan: Plan, fitted: Fitted, curve: ReferenceCurve | None, **more: Any) -> dict[str, Any]:
     wanted: dict[str, Any] = {"sigma_estimated": False, "seconds": 1.23456, "warnings": ("mind the gap",), **more}
     picture = wanted.pop("picture", _picture(problem))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 __all__ = ["OutputAverage"]
@@ -34,9 +35,10 @@ class OutputAverage:
         """Return the average and the number of images in it."""
         return {"count": self.count, "image": self.image}
 
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state` returned."""
-        self.count, self.image = state["count"], state["image"]
+    def restore(self, state: Mapping[str, Any], device: torch.device | str = "cpu") -> None:
+        """Take back what `state` returned, to `device`."""
+        self.count = state["count"]
+        self.image = None if state["image"] is None else state["image"].to(device)
 
     def update(self, image: Tensor) -> Tensor:
         """Take in one more `image` (any shape, always the same) and return the average, which is updated in place."""

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -30,8 +31,8 @@ __all__ = [
 NEXT = 1_000_003
 """Between the seeds of the networks of one plan."""
 
-REFINEMENT = 3 * 2**31
-"""Added to the seed for the weights of a recurrence, so that they repeat neither the prior's nor the steps' draws."""
+REFINEMENT = 1
+"""Purpose of the seed of a recurrence's weights (`_seed`)."""
 
 
 def build_priors(problem: Problem, plan: Plan) -> list[Prior]:
@@ -71,7 +72,7 @@ def with_refinement(prior: Prior, problem: Problem, plan: Plan) -> Prior:
         channels=problem.channels,
         residual=plan.residual,
         options=plan.cell_options,
-        seed=REFINEMENT + plan.seed,
+        seed=_seed(plan, REFINEMENT),
     )
 
 
@@ -92,7 +93,7 @@ def network_options(plan: Plan) -> Mapping[str, Any]:
         "channels": plan.refine_channels,
         "scales": plan.prior == "decoder",
         "cell_options": plan.cell_options,
-        "seed": REFINEMENT + plan.seed,
+        "seed": _seed(plan, REFINEMENT),
     }
 
 
@@ -105,3 +106,8 @@ def make_optimizer(prior: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     if plan.optimizer == "sgd":
         return torch.optim.SGD(parameters, lr=plan.learning_rate, momentum=0.9, fused=fused)
     return torch.optim.Adam(parameters, lr=plan.learning_rate, betas=(0.9, plan.beta2), fused=fused)
+
+
+def _seed(plan: Plan, purpose: int) -> int:
+    """Return a seed for this purpose, of 32 bits: PyTorch's generator on the CPU looks at no more."""
+    return int(np.random.SeedSequence((plan.seed, purpose)).generate_state(1)[0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from restore.errors import UsageError
 from restore.fitting.trace import Step
+from restore.metrics.fidelity import psnr
 from restore.problems.problem import Problem
 
 __all__ = ["ReferenceCurve"]
@@ -65,5 +65,4 @@ class ReferenceCurve:
         return hashlib.sha256(self.reference.cpu().contiguous().numpy().tobytes()).hexdigest()[:16]
 
     def _psnr(self, image: Tensor) -> float:
-        error = (image.clamp(0, 1) - self.reference).square().mean().item()
-        return -10 * math.log10(error) if error > 0 else math.inf
+        return float(psnr(image[0].clamp(0, 1), self.reference[0]))

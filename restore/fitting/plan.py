@@ -169,6 +169,11 @@ def make_plan(problem: Problem, settings: FitSettings) -> Plan:
     if values["stop"] == "heldout":
         white = objective == "recorrupted" and problem.covariance is None
         values |= _held_out(int(problem.known.sum()), ENOUGH_WHITE if white else ENOUGH_HELD_OUT)
+        if settings.stop == "heldout" and values["stop"] != "heldout":
+            raise UsageError(
+                f"stop 'heldout' holds {FEWEST_HELD_OUT} pixels out of at least {FEWEST_HELD_OUT / MOST_HELD_OUT:.0f}, "
+                f"and {int(problem.known.sum())} are known here: use --stop auto or none."
+            )
     plan = Plan(
         prior=prior,
         objective=objective,

@@ -36,11 +36,13 @@ class Spread:
         self._mean, self._average = OutputAverage(decay), OutputAverage(decay)
         self._filled: Tensor | None = None
         self._least = math.inf
+        self._device = torch.device("cpu")
         self.variance: Tensor | None = None
 
     def attach(self, training: Training) -> None:
         """Remember which pixels the steps fill from their neighbours: these say less than they would when shown."""
         self._filled = training.shown_in_looks
+        self._device = training.device
 
     def __call__(self, step: Step) -> None:
         """Take in a step."""
@@ -63,9 +65,10 @@ class Spread:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take back what `state` returned."""
-        self._mean.restore(state["mean"])
-        self._average.restore(state["average"])
-        self._least, self.variance = state["least"], state["variance"]
+        self._mean.restore(state["mean"], self._device)
+        self._average.restore(state["average"], self._device)
+        self._least = state["least"]
+        self.variance = None if state["variance"] is None else state["variance"].to(self._device)
 
 
 def uncertainty(problem: Problem, fitted: Fitted, spread: Spread) -> tuple[Tensor, bool] | None:

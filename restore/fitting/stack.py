@@ -118,6 +118,8 @@ class _Stack:
                 self.end(member, reason)
         for member in self.alone:
             problem, plan = member.given
+            if reason == "interrupted":  # it begins anew, and there is no time for that
+                raise KeyboardInterrupt
             self.fitted[member.place] = fit(problem, plan, self.observe(member.place))
         return [self.fitted[place] for place in range(self.count)]
 

@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from restore.errors import UsageError
+from restore.fitting.recorrupted import WHITE_RECORRUPTION
 from restore.fitting.trace import Step
 from restore.settings import Plan
 
@@ -164,7 +165,7 @@ class Discrepancy(StoppingRule):
 
 RULES: dict[str, Callable[[Plan, float], StoppingRule]] = {
     "heldout": lambda plan, variance: HeldOut(plan.warmup, plan.patience),
-    "variance": lambda plan, variance: WindowedVariance(plan.warmup, plan.patience, _level(variance)),
+    "variance": lambda plan, variance: WindowedVariance(plan.warmup, plan.patience, _level(plan, variance)),
     "discrepancy": lambda plan, variance: Discrepancy(variance),
     "none": lambda plan, variance: Never(),
 }
@@ -186,6 +187,11 @@ def make_rule(plan: Plan, sigma: float) -> StoppingRule:
     return RULES[plan.stop](plan, (sigma / 255) ** 2)
 
 
-def _level(variance: float) -> float:
-    """Return the misfit above which an image is certainly still worse than the measurement: twice the noise's power."""
-    return 2 * variance if variance > 0 else float("inf")
+def _level(plan: Plan, variance: float) -> float:
+    """Return the misfit above which an image is certainly still worse than the measurement: its error is the noise's.
+
+    To that comes the noise of what it is compared with: once more the measurement's, and under `recorrupted` that of
+    what was drawn, 1 / tau^2 of it.
+    """
+    drawn = 1 / WHITE_RECORRUPTION**2 if plan.objective == "recorrupted" else 0.0
+    return (2 + drawn) * variance if variance > 0 else float("inf")

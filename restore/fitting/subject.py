@@ -233,9 +233,7 @@ class Subject:
         """Take back what `state` returned."""
         averages = {"average": self.average, "looked": self._looked, "covariance": self._covariance}
         for name, average in averages.items():
-            average.restore(
-                {key: each.to(self.device) if isinstance(each, Tensor) else each for key, each in state[name].items()}
-            )
+            average.restore(state[name], self.device)
         self._shows_looks = state["shows_looks"]
         for generator, bits in zip(self._generators, state["generators"], strict=True):
             generator.set_state(bits)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from restore.fitting.checkpoint import Checkpoint
+from restore.fitting.fills import fill_from_neighbours
 from restore.fitting.judge import Fitted
 from restore.fitting.ledger import Ledger
 from restore.fitting.loop import fit
@@ -145,6 +146,7 @@ class _Tiled:
         self.wide = [radius > WIDE_RADIUS for radius in radii]
         self.cover = torch.zeros(problem.size if any(self.wide) else ())
         self.done: list[int] = []
+        self.useless: list[int] = []  # of these, tiles that were cut short and stay as they were measured
         self.first: int | None = None  # the tile that began with drawn weights and shall have another turn
         self.before = torch.zeros(())  # what that tile was
         self.learned: dict[str, Any] = {}
@@ -168,10 +170,10 @@ class _Tiled:
             if not self.done:
                 raise
             self.ledger.reasons.append("interrupted")
-        finished = len(self.done)
+        finished = len(self.done) - len(self.useless)
         for index, tile in enumerate(self.layout.tiles):
             if index not in self.done:
-                self._join(index, tile.cut(self.problem.measurement))
+                self._join(index, self._as_given(tile.cut(self.problem.measurement), tile.cut(self.problem.known)))
         if finished < len(self.layout.tiles):
             self.ledger.warnings.append(
                 f"only {finished} of {len(self.layout.tiles)} tiles were restored; the others are as they were measured"
@@ -185,6 +187,7 @@ class _Tiled:
             "image": self.image,
             "cover": self.cover,
             "done": self.done,
+            "useless": self.useless,
             "first": self.first,
             "before": self.before,
             "learned": self.learned,
@@ -195,6 +198,7 @@ class _Tiled:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take back what `state` returned."""
         self.image, self.cover, self.done = state["image"], state["cover"], list(state["done"])
+        self.useless = list(state["useless"])
         self.first, self.before, self.learned = state["first"], state["before"], dict(state["learned"])
         self.taught = state["taught"]
         self.ledger.restore(state["ledger"])
@@ -265,7 +269,7 @@ class _Tiled:
             self.learned, self.taught = learner.taken(), self.taught + 1
         useful = _useful(part, fitted)
         self.ledger.enter(fitted, useful, f"tile {index + 1}")
-        image = fitted.image.cpu() if useful else part.measurement
+        image = fitted.image.cpu() if useful else self._as_given(measurement, known)
         if useful and plan.unclips:  # a tile that stays as it is holds noise, not means
             image = part.unclipped(image)
         interrupted = fitted.stop_reason == "interrupted"
@@ -275,12 +279,18 @@ class _Tiled:
             self.first = None
             if useful and not interrupted:
                 self._replace(index, image)
+                self.useless = [each for each in self.useless if each != index]
         elif useful or not interrupted:
             self._join(index, image)
+            self.useless += [] if useful else [index]
             if drawn:
                 self.first, self.before = index, image
         if interrupted:
             raise KeyboardInterrupt
+
+    def _as_given(self, measurement: Tensor, known: Tensor) -> Tensor:
+        """Return what stands for a part that is not restored: impulses, which are no measurement, are filled."""
+        return measurement if self.problem.kind == "inpaint" else fill_from_neighbours(measurement, known.float())
 
     def _replace(self, index: int, image: Tensor) -> None:
         tile = self.layout.tiles[index]

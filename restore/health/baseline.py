@@ -20,7 +20,7 @@ from restore.fitting.observers import ReferenceCurve
 from restore.health.convergence import Run, compare
 from restore.health.recorder import HealthRecorder
 from restore.health.summary import gradient_health
-from restore.problems.problem import Problem, denoising, inpainting
+from restore.problems.problem import Problem
 from restore.settings import Plan
 
 __all__ = ["BASELINES", "FACTORS", "OTHER_RATES", "Side", "check_baseline", "compare_with_baseline", "fit_side"]
@@ -189,11 +189,8 @@ def _middle(problem: Problem) -> Problem:
     """Return the middle of the problem, where rates are chosen; all of it where nothing is known in the middle."""
     starts = [max(0, (length - TUNING_SIZE) // 2) for length in problem.size]
     rows, columns = (slice(start, start + TUNING_SIZE) for start in starts)
-    measurement = problem.measurement[0, :, rows, columns]
-    if problem.kind != "inpaint":
-        return denoising(measurement, problem.sigma, None, problem.covariance, problem.level)
-    known = problem.known[0, 0, rows, columns]
-    return inpainting(measurement, ~known, problem.sigma) if bool(known.any()) else problem
+    measurement, known = (each[:, :, rows, columns].contiguous() for each in (problem.measurement, problem.known))
+    return problem.part(measurement, known) if bool(known.any()) else problem
 
 
 def _own(side: Side) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import torch
@@ -50,7 +51,7 @@ class Problem:
     def part(self, measurement: Tensor, known: Tensor) -> Problem:
         """Return the problem of the same kind and noise that a part of the picture is, or a part with more known."""
         operator = Mask(known) if self.kind == "inpaint" else self.operator
-        return Problem(self.kind, measurement, operator, known, self.sigma, self.covariance, self.level)
+        return dataclasses.replace(self, measurement=measurement, operator=operator, known=known)
 
     def composite(self, image: Tensor) -> Tensor:
         """Return `image` (1, C, H, W) with the known pixels of an inpainting problem pasted over it."""
@@ -72,7 +73,7 @@ class Problem:
         """Return the same problem with its tensors on `device`."""
         known = self.known.to(device)
         operator = Mask(known) if isinstance(self.operator, Mask) else self.operator
-        return Problem(self.kind, self.measurement.to(device), operator, known, self.sigma, self.covariance, self.level)
+        return dataclasses.replace(self, measurement=self.measurement.to(device), operator=operator, known=known)
 
 
 def denoising(

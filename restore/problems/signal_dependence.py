@@ -82,6 +82,8 @@ def estimate_dependence(patches: Patches) -> SignalDependence | None:
     In each channel the patches are divided into bands of brightness. The flattest of a band hold noise if they are
     alike and neighbours three or four pixels apart have nothing in common: those of textures differ, and reach far.
     """
+    if not len(patches):
+        return None
     bands = [band for channel in range(patches.light.shape[1]) for band in _bands(patches, channel)]
     noisy = [(light, deviation, near) for light, deviation, near in bands if deviation is not None]
     if not bands or len(noisy) < ENOUGH * len(bands):

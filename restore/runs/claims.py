@@ -47,9 +47,14 @@ class Holder:
         return cls(socket.gethostname(), _machine(), os.getpid(), _started(os.getpid()))
 
     @property
+    def is_here(self) -> bool:
+        """Whether it is a process of this machine, of which the system tells whether it runs."""
+        return self.machine == _machine() and sys.platform != "win32"  # there, asking would end the process
+
+    @property
     def gone(self) -> bool:
         """Whether it certainly runs no more; False for a process of another machine."""
-        if self.machine != _machine() or sys.platform == "win32":  # there, asking would end the process
+        if not self.is_here:
             return False
         try:
             os.kill(self.process, 0)
@@ -75,12 +80,19 @@ class Claim:
     def __exit__(self, *reason: object) -> None:
         self._over.set()
         self._thread.join()
-        self._path.unlink(missing_ok=True)
+        if self._ours:
+            self._path.unlink(missing_ok=True)
+
+    @property
+    def _ours(self) -> bool:
+        """Whether nobody took this over while the process was suspended."""
+        return _read(self._path)[0] == Holder.this()
 
     def _beat(self) -> None:
         while not self._over.wait(HEARTBEAT):
             with contextlib.suppress(OSError):  # the run itself finds out that its folder is gone
-                os.utime(self._path)
+                if self._ours:
+                    os.utime(self._path)
 
 
 def take(path: Path, now: float) -> Claim | None:
@@ -90,7 +102,7 @@ def take(path: Path, now: float) -> Claim | None:
         now: the time by the clock of the file system.
     """
     holder, beat = _read(path)
-    if holder is not None and not holder.gone and now - beat < STALE_AFTER:
+    if holder is not None and not holder.gone and (holder.is_here or now - beat < STALE_AFTER):
         return None
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(asdict(Holder.this())))

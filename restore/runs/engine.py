@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from typing import Any
 
@@ -111,7 +111,7 @@ def run_trials(
                 if ended is not None:
                     ended(record)
         if not left and not running and elsewhere:
-            elsewhere = _still_open(store, elsewhere)
+            elsewhere = _still_open(store, elsewhere, kept)
             if elsewhere:
                 if waiting is not None and not told:
                     waiting(len(elsewhere))
@@ -142,7 +142,7 @@ def _is_open(record: Record | None, again: bool) -> bool:
     return record is None or (again and record["status"] == "failed")
 
 
-def _still_open(store: Store, trials: Sequence[Trial]) -> list[Trial]:
-    """Return those that have no record; one that failed elsewhere was run a moment ago and is not run again."""
+def _still_open(store: Store, trials: Sequence[Trial], before: Mapping[str, Record]) -> list[Trial]:
+    """Return those that have no record since `before`; one that failed elsewhere since then is not run again."""
     kept = store.records()
-    return [trial for trial in trials if trial.id not in kept]
+    return [trial for trial in trials if kept.get(trial.id) in (None, before.get(trial.id))]

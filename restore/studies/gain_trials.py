@@ -119,10 +119,8 @@ def _gain(
 
 
 def _line(name: str, record: Record) -> str:
-    found = "failed" if record["psnr"] is None else f"{record['psnr']:.2f} dB"
-    return (
-        f"{name}: {record['variant']} on {record['picture']}, seed {record['seed']}: {found}, {record['seconds']:.0f} s"
-    )
+    found = "failed" if record["psnr"] is None else f"{record['psnr']:.2f} dB, {record['seconds']:.0f} s"
+    return f"{name}: {record['variant']} on {record['picture']}, seed {record['seed']}: {found}"
 
 
 HEADER = (

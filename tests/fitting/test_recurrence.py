@@ -14,6 +14,8 @@ from restore.cells.jacobian import orthogonality_error
 from restore.errors import UsageError
 from restore.fitting import Training, build_prior, fit, make_plan
 from restore.fitting.forecast import forecast
+from restore.fitting.network import REFINEMENT, _seed
+from restore.fitting.subject import DRAWS
 from restore.problems.problem import Problem
 from restore.settings import CELL_NAMES, FitSettings, Plan
 
@@ -138,6 +140,14 @@ def test_the_recurrence_stays_orthogonal_and_the_bias_admissible(denoise_problem
     assert float((after - start).detach().norm()) > 1e-3
     assert orthogonality_error(after) < 1e-5
     assert float(training.prior.cell.modrelu.bias.detach().max()) <= 0
+
+
+def test_a_recurrence_repeats_no_other_draw_of_the_plan(denoise_problem: Problem, plan_for: PlanFor) -> None:
+    """PyTorch's generator looks at 32 bits of a seed, in which multiples of 2^31 are two numbers."""
+    plan = plan_for(denoise_problem, cell="scornn")
+    seeds = [plan.seed, DRAWS + plan.seed, _seed(plan, REFINEMENT)]
+    drawn = [torch.rand(4, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    assert not any(torch.equal(drawn[at], drawn[to]) for at, to in [(0, 1), (0, 2), (1, 2)])
 
 
 def test_skew_entries_learn_at_a_tenth_of_the_rate(denoise_problem: Problem, plan_for: PlanFor) -> None:

@@ -55,6 +55,7 @@ def test_a_fit_that_ends_before_its_first_check_has_one() -> None:
 
 def test_where_steps_fill_pixels_their_neighbours_tell() -> None:
     class Filling:
+        device = torch.device("cpu")
         shown_in_looks = torch.zeros(1, 1, 16, 16, dtype=torch.bool)
 
     Filling.shown_in_looks[..., 4, 5] = True

@@ -183,6 +183,23 @@ def test_ctrl_c_keeps_the_best_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [(fitted.stop_reason, fitted.iterations) for fitted in together] == [("interrupted", 11)] * 2
 
 
+def test_after_ctrl_c_nothing_is_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    problems = _problems(2)
+    plans = _plans(problems, "decoder", objective="fit")
+    seen: list[int] = []
+
+    def of(self: Trouble, loss: float) -> str | None:
+        seen.append(1)
+        if len(seen) == 9:
+            raise KeyboardInterrupt
+        return "made up" if len(seen) == 2 else None
+
+    monkeypatch.setattr(Trouble, "of", of)
+    with pytest.raises(KeyboardInterrupt):
+        fit_stack(problems, plans)
+    assert len(seen) == 9
+
+
 def test_what_does_not_belong_into_one_stack() -> None:
     problems = _problems(1) + _problems(1, (40, 32))
     plans = _plans(problems, "hourglass")

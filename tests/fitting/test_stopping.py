@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
@@ -12,6 +13,7 @@ import torch
 from restore.errors import UsageError
 from restore.fitting import Step
 from restore.fitting.stopping import RULES, Discrepancy, HeldOut, Never, Verdict, WindowedVariance, make_rule
+from restore.problems.noise_level import NoiseLevel
 from restore.problems.problem import Problem
 from restore.settings import CHOICES, Plan
 
@@ -206,6 +208,17 @@ def test_variance_has_the_published_window_and_a_guard_at_twice_the_noise(
     assert rule.window == 100
     assert rule.level == pytest.approx(2 * (25 / 255) ** 2)
     assert without_noise.level == math.inf
+
+
+@pytest.mark.parametrize(("objective", "factor"), [("blindspot", 2), ("recorrupted", 2 + 1 / 0.49)])
+def test_the_guard_counts_the_noise_of_what_the_image_is_compared_with(
+    objective: str, factor: float, denoise_problem: Problem, plan_for: PlanFor
+) -> None:
+    """A perfect image is a minimum of the variance under every objective; one as wrong as the noise is none."""
+    problem = dataclasses.replace(denoise_problem, level=NoiseLevel((25 / 255) ** 2))
+    rule = make_rule(plan_for(problem, objective=objective, stop="variance"), 25.0)
+    assert isinstance(rule, WindowedVariance)
+    assert rule.level == pytest.approx(factor * (25 / 255) ** 2)
 
 
 def test_discrepancy_is_refused_without_noise(denoise_problem: Problem, plan_for: PlanFor) -> None:

@@ -207,7 +207,20 @@ def test_the_time_budget_is_shared() -> None:
     assert fitted.seconds < 1.5 + 1.0  # of steps; each tile has one at least
     assert {tile for tile, _ in watching.steps} == set(range(1, 7))
     assert fitted.iterations == len(watching.steps)
-    assert fitted.tiles_fitted == 6
+    assert fitted.tiles == 6
+
+
+def test_tiles_that_were_cut_short_are_not_called_restored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They stay as they were measured, but for impulses, which were never a measurement."""
+    monkeypatch.setattr(module, "_useful", lambda problem, fitted: False)
+    truth = _scene(1)
+    struck = torch.rand(truth.shape[-2:], generator=torch.Generator().manual_seed(4)) < 0.1
+    problem = denoising(truth, 25.0, ~struck)
+    fitted = fit_tiles(problem, *_tiled(problem, iterations=1))
+    assert (fitted.tiles, fitted.tiles_fitted) == (6, 0)
+    assert any("0 of 6 tiles" in warning for warning in fitted.warnings)
+    torch.testing.assert_close(fitted.image[0][:, ~struck], truth[:, ~struck])
+    assert (fitted.image[0] - truth)[:, struck].abs().mean() < 0.1 < truth[:, struck].mean()
 
 
 def test_ctrl_c_keeps_what_is_finished_and_measures_the_rest() -> None:

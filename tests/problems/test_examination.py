@@ -179,3 +179,9 @@ def test_correlated_noise_does_not_pass_for_growing(name: str, kind: str) -> Non
     findings = examine(planes(add_noise(sample(name), kind, 25)))
     assert findings.correlation.correlated
     assert findings.level is None
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 40), (17, 17), (40, 64)])
+def test_pictures_without_a_patch_that_is_not_clipped(size: tuple[int, int]) -> None:
+    pixels = (np.random.default_rng(0).random((3, *size)) < 0.5).astype(np.float32)
+    assert examine(pixels).covariance is None

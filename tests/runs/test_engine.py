@@ -138,6 +138,22 @@ def test_another_process_is_waited_for_and_replaced(tmp_path: Path, plan: TrialP
     assert [line["seed"] for line in lines(store)] == [1, 2, 0]
 
 
+def test_a_failure_of_before_does_not_end_the_wait_for_another_process(tmp_path: Path, plan: TrialPlan) -> None:
+    store = Store.open(tmp_path / "out", plan)
+    stale = {"id": plan.trials[0].id, "status": "failed", "seed": 0}
+    store.keep(stale)
+    claim = store.claim(plan.trials[0].id, again=True)
+    assert claim is not None
+
+    def succeed(count: int) -> None:
+        assert count == 1
+        with claim:
+            store.keep({**stale, "status": "done"})
+
+    records = run_trials(store, plan.trials, work=noted, again=True, waiting=succeed)
+    assert records[plan.trials[0].id]["status"] == "done"
+
+
 def test_threads_share_a_plan(tmp_path: Path, plan: TrialPlan) -> None:
     store = Store.open(tmp_path / "out", plan)
     with ThreadPoolExecutor(4) as pool:

@@ -109,6 +109,20 @@ def test_another_machine_is_believed_while_its_heart_beats(store: Store) -> None
     assert store.claim("a") is not None
 
 
+def test_a_process_of_this_machine_that_was_suspended_keeps_its_claim(store: Store) -> None:
+    claimed_by(store, Holder.this(), STALE_AFTER + 60)
+    assert store.claim("a") is None
+
+
+def test_a_claim_that_was_taken_over_is_left_to_its_new_holder(store: Store) -> None:
+    claim = store.claim("a")
+    assert claim is not None
+    far = Holder("far", "far 1", 2**22, 5)
+    with claim:
+        claimed_by(store, far)
+    assert store.claim("a") is None
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"host": 1}'])
 def test_a_claim_that_says_nothing_is_free(store: Store, content: str) -> None:
     (store.folder / "manifest" / "claims" / "a.json").write_text(content)
