@@ -37,6 +37,9 @@ SIGMA_UNCERTAINTY = 0.015
 
 NO_REFERENCE = "needs --reference"
 
+FEWEST_JUDGED = 10_000
+"""Known pixels of a picture below which those held out of `recorrupted`, as they are filled, are worse than others."""
+
 
 def figures(
     command: str,
@@ -51,9 +54,10 @@ def figures(
     seconds: float,
     warnings: tuple[str, ...],
     findings: NoiseFindings | None = None,
+    kept: float = 0.0,
 ) -> dict[str, Any]:
-    """Return every figure of a run but those of `against_reference`."""
-    estimate, error, why_not = _estimate(problem, fitted, sigma_estimated)
+    """Return every figure of a run but those of `against_reference`; `kept` of the result is the measurement."""
+    estimate, error, why_not = _estimate(problem, plan, fitted, sigma_estimated, kept)
     report: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "command": command,
@@ -170,7 +174,9 @@ def against_reference(
     return _finite(scores)
 
 
-def _estimate(problem: Problem, fitted: Fitted, sigma_estimated: bool) -> tuple[float | None, float | None, str]:
+def _estimate(
+    problem: Problem, plan: Plan, fitted: Fitted, sigma_estimated: bool, kept: float
+) -> tuple[float | None, float | None, str]:
     """Return the PSNR that the held-out pixels suggest, its standard error, and the reason if there is none.
 
     Their mean squared error is the image's plus sigma^2, which is taken off; of an inpainting, only the hole's part
@@ -178,6 +184,10 @@ def _estimate(problem: Problem, fitted: Fitted, sigma_estimated: bool) -> tuple[
     """
     if fitted.held_out_error is None or fitted.held_out_deviation is None:
         return None, None, "no pixels were held out of this fit"
+    if kept > 0:
+        return None, None, "part of the picture is kept as it is, and the held-out pixels speak of the network alone"
+    if plan.objective == "recorrupted" and int(problem.known.sum()) < FEWEST_JUDGED:
+        return None, None, "the picture is small: its held-out pixels are worse than the others, by 1 to 6 dB"
     variance = (problem.sigma / 255) ** 2
     doubt = 2 * SIGMA_UNCERTAINTY * variance if sigma_estimated else 0.0
     error = fitted.held_out_error - variance

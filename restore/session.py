@@ -200,6 +200,7 @@ class Session:
             seconds=time.perf_counter() - self._began,
             warnings=tuple(warnings),
             findings=given.findings,
+            kept=kept,
         )
         hole = None if problem.kind != "inpaint" else ~problem.known[0, 0].numpy()
         interrupted = fitted.stop_reason == "interrupted"
@@ -248,7 +249,7 @@ def open_denoising(image: ImageLike, sigma: float | Literal["auto"], watch: Watc
     check_finite(picture)
     level = sigma if sigma == "auto" else checked_sigma(sigma)
     findings = examine(picture.pixels, level)
-    warnings = [*picture.notes, *findings.warnings]
+    warnings = [*_notes(picture), *findings.warnings]
     problem = findings.problem(picture.pixels)
     return Session(_Given("denoise", picture, problem, sigma == "auto", warnings, findings), watch, settings, began)
 
@@ -263,11 +264,22 @@ def open_inpainting(
     began = time.perf_counter()
     picture = _picture(image)
     hole = _hole(picture, mask, mask_invert)
-    warnings = list(picture.notes)
+    warnings = _notes(picture)
     if mask is not None and hole.mean() > 0.5:
         warnings.append(POLARITY_HINT.format(share=float(hole.mean())))
     problem = inpainting(torch.from_numpy(picture.pixels.copy()), torch.from_numpy(hole), checked_sigma(sigma))
     return Session(_Given("inpaint", picture, problem, False, warnings), watch, settings, began)
+
+
+def _notes(picture: Picture) -> list[str]:
+    """Return what is to be known of a picture before its figures are read."""
+    notes = list(picture.notes)
+    if picture.dtype == np.float32 and (picture.offset, picture.scale) != (0.0, 1.0):
+        notes.append(
+            f"the values lie between {picture.offset:.6g} and {picture.offset + picture.scale:.6g}: sigma and PSNR are "
+            f"on the scale of that range, of which 255 is {picture.scale:.6g}."
+        )
+    return notes
 
 
 def check_finite(picture: Picture) -> None:

@@ -27,7 +27,7 @@ from restore.runs.batch import Batch, plan_batch
 from restore.runs.engine import DIED, Inline, run_trials
 from restore.runs.executors import Workers, cluster
 from restore.runs.file_work import STORE, failed_record, restore_file, restore_files
-from restore.runs.inputs import find_inputs
+from restore.runs.inputs import READABLE, find_inputs
 from restore.runs.settle import settle
 from restore.runs.shard import part_of
 from restore.runs.store import Record, Store
@@ -125,6 +125,11 @@ def _root(job: Job) -> Path:
     if job.options.checkpoint is not None:
         raise UsageError("--checkpoint is for one picture: a batch keeps its own, in the folder of the results.")
     root = Path(str(wanted))
+    if root.suffix.lower() in READABLE and not root.is_dir():
+        raise UsageError(
+            f"the output {wanted!r} is named as a picture, but the results of several pictures go to a "
+            "folder: name one, or give a single picture."
+        )
     if root.exists() and not root.is_dir():
         raise OutputError(f"the output {str(root)!r} is a file: several pictures are written to a folder.")
     return root

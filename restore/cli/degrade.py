@@ -23,7 +23,7 @@ def degrade(
         str, typer.Option("--noise-kind", help=f"Of noise: {', '.join(NOISE_KINDS)}; see docs/real-noise.md.")
     ] = "gaussian",
     missing: Annotated[
-        float | None, typer.Option("--missing", help="Black out this share of the pixels, and write the mask.")
+        float | None, typer.Option("--missing", help="Black out this share of the pixels, 0 to 1, and write the mask.")
     ] = None,
     output: Annotated[
         Path | None,

@@ -24,7 +24,7 @@ __all__ = ["decode_tiff", "encode_tiff"]
 
 _MINISWHITE, _MINISBLACK, _RGB, _PALETTE, _SEPARATED, _YCBCR = 0, 1, 2, 3, 5, 6
 _REDUCED_OR_MASK = 0b101  # NewSubfileType: a smaller copy or the transparency mask of another page
-_ASSOCIATED_ALPHA = 1
+_UNSPECIFIED, _ASSOCIATED_ALPHA = 0, 1
 _ORIENTATION, _ICC = 274, 34675
 _UNDEFINED = 7  # the type of values that are just bytes
 _INCH, _CENTIMETRE = 2, 3
@@ -80,7 +80,17 @@ def _page_to_picture(page: TiffPage, data: bytes, name: str, index: int) -> Pict
         lossy=_is_jpeg(page),
         page=index,
     )
-    return picture.converted_from(mode) if mode else picture
+    return _noted(picture.converted_from(mode) if mode else picture, page)
+
+
+def _noted(picture: Picture, page: TiffPage) -> Picture:
+    """Return the picture with notes on what of the page it does not keep, or takes for something else."""
+    notes = picture.notes
+    if picture.alpha is not None and page.extrasamples and int(page.extrasamples[0]) == _UNSPECIFIED:
+        notes += ("the last channel is taken for alpha and left as it is; to have it restored, save channels as pages",)
+    if page.is_imagej or page.is_ome:
+        notes += ("axes, spacing and units of ImageJ or OME are not kept",)
+    return dataclasses.replace(picture, notes=notes)
 
 
 def _colour_space(page: TiffPage, where: str) -> tuple[int, int]:

@@ -38,11 +38,15 @@ _WIDEST_FLOOR = 1.42
 
 @dataclass(frozen=True)
 class NoiseCorrelation:
-    """What `noise_correlation` found; `coefficient` is None where there is no noise to judge, and `reason` says why."""
+    """What `noise_correlation` found; `coefficient` is None where there is no noise to judge, and `reason` says why.
+
+    `deviation` is that of the flattest patches, in units of the [0, 1] range, where they were judged.
+    """
 
     coefficient: float | None
     correlated: bool
     reason: str | None = None
+    deviation: float | None = None
 
 
 def estimate_sigma(image: Image, known: Known | None = None) -> float:
@@ -119,7 +123,7 @@ def noise_correlation(image: Image, known: Known | None = None) -> NoiseCorrelat
     r = residual[flattest].reshape(-1, _JUDGED_SIZE, _JUDGED_SIZE)
     along_rows, along_columns = (r[:, :, 1:] * r[:, :, :-1]).mean(), (r[:, 1:] * r[:, :-1]).mean()
     coefficient = float((along_rows + along_columns) / (2 * np.square(r).mean()))
-    return NoiseCorrelation(coefficient, coefficient > CORRELATION_THRESHOLD)
+    return NoiseCorrelation(coefficient, coefficient > CORRELATION_THRESHOLD, deviation=sigma)
 
 
 def _planes(image: Image, known: Known | None) -> tuple[Floats, Bools]:

@@ -43,11 +43,14 @@ LEAST_LIGHT = 1 / 255
 NOISY = 1 / 255
 """Deviation below which a band has no noise."""
 
-ENOUGH = 0.4
-"""Share of the bands that must hold noise: of clean pictures up to 0.23 did, of noisy ones 0.4 and more."""
+ENOUGH = 0.5
+"""Share of the bands that must hold noise: of clean pictures up to 0.47 did, of most noisy ones more than 0.5."""
 
 AGREEING = 1.3
 """Ratio of a band's deviation to the law's up to which they agree."""
+
+MOST_AGREE = 0.7
+"""Share of the bands with noise that must agree with the law."""
 
 ROUNDS = 3
 
@@ -94,7 +97,7 @@ def estimate_dependence(patches: Patches) -> SignalDependence | None:
         terms = _fitted(light[agree], deviation[agree])
         ratio = np.sqrt(_basis(light) @ terms) / deviation
         close = (ratio < AGREEING) & (ratio > 1 / AGREEING)
-        if close.sum() < ENOUGH * len(bands):
+        if close.sum() < MOST_AGREE * len(noisy):
             return None
         if (close == agree).all():
             break

@@ -285,7 +285,8 @@ def test_words_that_a_batch_cannot_use(command: Call, scans: Path, tmp_path: Pat
     image = scans / "a.png"
     for words, complaint in (
         ((scans,), "name it with -o FOLDER"),
-        ((scans, "-o", image), "is a file"),
+        ((scans, "-o", image), "named as a picture"),
+        ((scans, "-o", scans.parent / "two.png"), "named as a picture"),
         ((scans, "-o", tmp_path / "no/clean"), "there is no folder"),
         ((tmp_path / "*.gif", "-o", folder), "holds no picture"),
         ((image, scans / "none.png", "-o", folder), "no such file or folder"),

@@ -252,3 +252,16 @@ def test_more_than_a_classic_tiff_holds() -> None:
     page = Picture.from_array(np.zeros((8000, 8000), np.float32))
     with pytest.raises(OutputError, match="4 GB"):
         encode_pages([page] * 17, "TIFF")
+
+
+def test_what_is_not_kept_is_said() -> None:
+    """Of a microscope's channels the last would be taken for alpha, and its spacing lost, without a word."""
+    rng = np.random.default_rng(0)
+    channels = rng.integers(0, 65535, (8, 9, 2), dtype=np.uint16)
+    picture = read_bytes(tiff(channels, photometric="minisblack", planarconfig="contig", extrasamples=["unspecified"]))
+    assert picture.alpha is not None
+    assert any("taken for alpha" in note for note in picture.notes)
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, channels[..., 0], imagej=True, metadata={"unit": "um"})
+    assert any("ImageJ" in note for note in read_bytes(buffer.getvalue()).notes)
+    assert read_bytes(tiff(channels[..., 0], photometric="minisblack")).notes == ()
