@@ -113,6 +113,11 @@ class Session:
         kept = watch.checkpoint
         self._checkpoint = Checkpoint(kept) if isinstance(kept, str | Path) else kept
         whole = make_plan(self.problem, self._settings)
+        if self._settings.stop == "heldout" and whole.stop != "heldout":
+            raise UsageError(
+                f"stop 'heldout' holds pixels out, and of {int(self.problem.known.sum())} known ones too few to say "
+                "anything: use --stop auto or none."
+            )
         self.plan = bounded_plan(self.problem, whole, self._settings, self._checkpoint, watch.memory_share)
         if self.plan.tile_side and self._diagnoses:
             raise UsageError(
@@ -216,7 +221,9 @@ class Session:
                 report["warnings"].append("the comparison with the baseline was interrupted, and is left out.")
         record = None if self._recorder is None else self._recorder.record
         diagnosed = diagnostics(record, fitted, comparison)
-        scores = against_reference(given.picture.pixels, restored.quantised(), self._truth, hole)
+        # What an inpainting was given under its hole counts for nothing; impulses came with the picture.
+        seen_before = problem.measurement[0].numpy() if given.command == "inpaint" else given.picture.pixels
+        scores = against_reference(seen_before, restored.quantised(), self._truth, hole)
         reasons = {**report["null_reasons"], **diagnosed["null_reasons"], **scores["null_reasons"]}
         report = {**report, **diagnosed, **scores, "null_reasons": reasons}
         deviation = None

@@ -152,6 +152,14 @@ def test_impulses_are_not_given_back_as_black(clean: Array, monkeypatch: pytest.
     assert result.report["psnr_input"] == pytest.approx(-10 * np.log10(error), abs=1e-3)
 
 
+def test_what_an_inpainting_was_given_under_its_hole_counts_for_nothing(clean: Array) -> None:
+    hole = np.zeros(clean.shape[:2], bool)
+    hole[5:9, 6:12] = True
+    report = restore.inpaint(clean, hole, reference=clean, **QUICK).report
+    black = np.where(hole[..., None], 0, clean) / 255
+    assert report["psnr_input"] == pytest.approx(-10 * np.log10(np.square(black - clean / 255).mean()), abs=1e-3)
+
+
 @pytest.mark.parametrize("scale", [1.0, 255.0])
 def test_a_reference_of_integers_is_read_as_the_floats_are(clean: Array, scale: float) -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, clean.shape)

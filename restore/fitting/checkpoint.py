@@ -220,6 +220,8 @@ def _fingerprint(problem: Problem, plan: Plan) -> dict[str, Any]:
     if problem.covariance is not None:
         # Its last digits depend on where the memory lies, as those of an estimated sigma do.
         picture.update(problem.covariance.lags.astype("f4").tobytes())
+        if problem.covariance.dependence is not None:
+            picture.update(json.dumps(problem.covariance.dependence.terms).encode())
     if problem.level is not None:
         picture.update(json.dumps(dataclasses.astuple(problem.level)).encode())
     return {

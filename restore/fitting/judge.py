@@ -74,7 +74,7 @@ class Judge:
 
     def __init__(self, subject: Subject, observers: Sequence[Observer]) -> None:
         self._subject = subject
-        self._rule = make_rule(subject.plan, subject.problem.sigma)
+        self._rule = make_rule(subject.plan, subject.problem.sigma, correlated=subject.problem.covariance is not None)
         self._trace = Trace()
         self._watching: list[Observer] = [self._trace, *observers]
         self._best: Tensor | None = None

@@ -169,11 +169,6 @@ def make_plan(problem: Problem, settings: FitSettings) -> Plan:
     if values["stop"] == "heldout":
         white = objective == "recorrupted" and problem.covariance is None
         values |= _held_out(int(problem.known.sum()), ENOUGH_WHITE if white else ENOUGH_HELD_OUT)
-        if settings.stop == "heldout" and values["stop"] != "heldout":
-            raise UsageError(
-                f"stop 'heldout' holds {FEWEST_HELD_OUT} pixels out of at least {FEWEST_HELD_OUT / MOST_HELD_OUT:.0f}, "
-                f"and {int(problem.known.sum())} are known here: use --stop auto or none."
-            )
     plan = Plan(
         prior=prior,
         objective=objective,
@@ -184,7 +179,8 @@ def make_plan(problem: Problem, settings: FitSettings) -> Plan:
         accelerate=settings.accelerate,
         **values,
     )
-    make_rule(plan, problem.sigma)  # refuses what the problem or the objective cannot stop by
+    # It refuses what the problem or the objective cannot stop by.
+    make_rule(plan, problem.sigma, correlated=problem.covariance is not None)
     return plan
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from restore.errors import UsageError
-from restore.fitting.recorrupted import WHITE_RECORRUPTION
+from restore.fitting.recorrupted import RECORRUPTION, WHITE_RECORRUPTION
 from restore.fitting.trace import Step
 from restore.settings import Plan
 
@@ -163,16 +163,16 @@ class Discrepancy(StoppingRule):
         return Verdict(best=step.check or reached, stop="discrepancy" if reached else None)
 
 
-RULES: dict[str, Callable[[Plan, float], StoppingRule]] = {
-    "heldout": lambda plan, variance: HeldOut(plan.warmup, plan.patience),
-    "variance": lambda plan, variance: WindowedVariance(plan.warmup, plan.patience, _level(plan, variance)),
-    "discrepancy": lambda plan, variance: Discrepancy(variance),
-    "none": lambda plan, variance: Never(),
+RULES: dict[str, Callable[[Plan, float, float], StoppingRule]] = {
+    "heldout": lambda plan, variance, tau: HeldOut(plan.warmup, plan.patience),
+    "variance": lambda plan, variance, tau: WindowedVariance(plan.warmup, plan.patience, _level(plan, variance, tau)),
+    "discrepancy": lambda plan, variance, tau: Discrepancy(variance),
+    "none": lambda plan, variance, tau: Never(),
 }
 
 
-def make_rule(plan: Plan, sigma: float) -> StoppingRule:
-    """Return the rule that `plan` names, for noise of standard deviation `sigma` (0 to 255 scale).
+def make_rule(plan: Plan, sigma: float, *, correlated: bool = False) -> StoppingRule:
+    """Return the rule that `plan` names, for noise of standard deviation `sigma` (0 to 255 scale), `correlated` or not.
 
     Raises UsageError when the discrepancy principle is asked for without noise, or under the blind-spot objective,
     whose misfit on hidden pixels never falls to sigma^2.
@@ -184,14 +184,14 @@ def make_rule(plan: Plan, sigma: float) -> StoppingRule:
             f"stop 'discrepancy' needs --objective fit: under {plan.objective!r} the noise of the measurement is never "
             "fitted."
         )
-    return RULES[plan.stop](plan, (sigma / 255) ** 2)
+    return RULES[plan.stop](plan, (sigma / 255) ** 2, RECORRUPTION if correlated else WHITE_RECORRUPTION)
 
 
-def _level(plan: Plan, variance: float) -> float:
+def _level(plan: Plan, variance: float, tau: float) -> float:
     """Return the misfit above which an image is certainly still worse than the measurement: its error is the noise's.
 
     To that comes the noise of what it is compared with: once more the measurement's, and under `recorrupted` that of
     what was drawn, 1 / tau^2 of it.
     """
-    drawn = 1 / WHITE_RECORRUPTION**2 if plan.objective == "recorrupted" else 0.0
+    drawn = 1 / tau**2 if plan.objective == "recorrupted" else 0.0
     return (2 + drawn) * variance if variance > 0 else float("inf")

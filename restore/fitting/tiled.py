@@ -176,7 +176,7 @@ class _Tiled:
                 self._join(index, self._as_given(tile.cut(self.problem.measurement), tile.cut(self.problem.known)))
         if finished < len(self.layout.tiles):
             self.ledger.warnings.append(
-                f"only {finished} of {len(self.layout.tiles)} tiles were restored; the others are as they were measured"
+                f"only {finished} of {len(self.layout.tiles)} tiles were restored; the others are as they came"
                 f"{', their holes black' if self.problem.kind == 'inpaint' else ''}."
             )
         return self.ledger.fitted(self.image, self.plan, len(self.layout.tiles), finished)

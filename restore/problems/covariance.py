@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from restore.problems.clipping import mean_around
+from restore.problems.clipping import LEAST_RETAINED, is_saturated, mean_around
 from restore.problems.compression import was_jpeg
 from restore.problems.patches import PATCH, Patches, covariance_lags, take_patches
 from restore.problems.signal_dependence import SignalDependence, estimate_dependence
@@ -47,7 +47,7 @@ AS_THE_LAW = (0.8, 1.4)
 
 @dataclass(frozen=True)
 class NoiseCovariance:
-    """Covariance of stationary noise: cov(n_i(p), n_j(p + d)) for the offsets d of a square.
+    """Covariance of noise: cov(n_i(p), n_j(p + d)) for the offsets d of a square, where its gain is 1.
 
     Attributes:
         lags: float64 (C, C, 2 r + 1, 2 r + 1), in squared units of the [0, 1] range; the middle is d = 0.
@@ -71,10 +71,14 @@ class NoiseCovariance:
         return dataclasses.replace(self, lags=self.lags * (sigma / self.sigma) ** 2)
 
     def gain(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the deviation of the noise in the noisy `pixels` (C, H, W), in units of that of `lags`."""
+        """Return the deviation of the noise in the noisy `pixels` (C, H, W), in units of that of `lags`.
+
+        Args:
+            pixels: in [0, 1], impulses among them filled.
+        """
         if self.dependence is None:
             return np.ones_like(pixels)
-        return self.dependence.deviation(mean_around(pixels)).astype(np.float32)
+        return _deviation(self.dependence, mean_around(pixels)).astype(np.float32)
 
     def root(self, size: tuple[int, int]) -> NDArray[np.complex128]:
         """Return the Hermitian root of the spectrum for pictures of `size` (H, W): (H, W, C, C)."""
@@ -94,7 +98,7 @@ class NoiseCovariance:
         return root
 
     def draw(self, size: tuple[int, int], count: int, seed: int) -> Floats:
-        """Return `count` draws (count, C, H, W) of Gaussian noise with this covariance, on a torus."""
+        """Return `count` draws (count, C, H, W) of Gaussian noise with this covariance and a gain of 1, on a torus."""
         rng = np.random.default_rng(seed)
         white = rng.standard_normal((count, len(self.lags), *size))
         spectrum = np.einsum("hwij,njhw->nihw", self.root(size), np.fft.fft2(white))
@@ -153,10 +157,16 @@ def estimate_dependent_covariance(
     found = _of_flattest(patches[patches.roughness.mean(axis=1) > LEAST_OF_LAW], RADIUS)
     if found is None or not AS_THE_LAW[0] < found.sigma < AS_THE_LAW[1]:
         return None
-    around = dependence.deviation(mean_around(planes, mask))
+    around = _deviation(dependence, mean_around(planes, mask))
     mean = float(np.sqrt(np.square(around if mask is None else around[:, mask]).mean()))
     relative = dependence.relative_to(float(f"{mean:.4g}"))
     return _rounded(NoiseCovariance(found.lags * mean**2, dependence=relative))
+
+
+def _deviation(dependence: SignalDependence, around: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """Return the deviation where the light is `around`; next to none where all values are at an end of the range."""
+    deviation: NDArray[np.floating[Any]] = np.where(is_saturated(around), LEAST_RETAINED, dependence.deviation(around))
+    return deviation
 
 
 def _planes(

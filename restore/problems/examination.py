@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from restore.problems.clipping import clipped_ends, mean_around
 from restore.problems.compression import was_jpeg
 from restore.problems.covariance import NoiseCovariance, estimate_covariance, estimate_dependent_covariance
 from restore.problems.impulses import find_impulses
@@ -103,54 +105,67 @@ def examine(pixels: NDArray[np.float32], sigma: float | Literal["auto"] = "auto"
             f"{impulses.mean():.2%} of the pixels are impulses, black or white by accident (salt and pepper): they are "
             "treated as missing."
         )
-    if impulses is not None and level < CLEAN_SIGMA:
-        # What is left between the impulses is kept, and would pass for correlated noise: it is the picture's texture.
-        return NoiseFindings(level, impulses, NoiseCorrelation(None, False, KEPT), None, tuple(warnings))
     correlation = noise_correlation(pixels, known)
-    if sigma == 0:
-        return NoiseFindings(0.0, impulses, correlation, None, tuple(warnings), NoiseLevel(0.0))
+    judged = correlation.coefficient is not None
     compressed = was_jpeg(pixels)
     # JPEG halves the chroma, so that its noise is correlated however white that of the luminance is.
-    correlated = correlation.correlated or (compressed and len(pixels) == 3 and correlation.coefficient is not None)
+    correlated = correlation.correlated or (compressed and len(pixels) == 3 and judged)
     # The best JPEG keeps the luminance's noise white; then all channels together have less of it than each of them.
-    shared = correlation.deviation is not None and correlation.deviation > SHARED * estimated
-    if shared and not correlated:
-        correlated = True
-        warnings.append("the noise of the channels has much in common, as where JPEG halved the chroma.")
+    several = len(pixels) > 1 and correlation.deviation is not None
+    shared = several and not correlated and (correlation.deviation or 0.0) > SHARED * estimated
+    struck_alone = impulses is not None and level < CLEAN_SIGMA
     in_bands: NoiseCovariance | None = None
-    grows: NoiseLevel | None = None
-    if not compressed and (correlated or correlation.coefficient is None):
+    if sigma != 0 and not compressed and (struck_alone or correlated or shared or not judged):
         # The flattest patches may be dark ones without noise, or texture there, whatever the noise elsewhere is.
         in_bands = estimate_dependent_covariance(pixels, known)
-        seen = None if in_bands is None else in_bands.dependence
-        if seen is not None and seen.near > CORRELATED:
-            if not correlated:
-                correlated, correlation = True, NoiseCorrelation(round(seen.near, 4), True)
-            elif seen.span < DEPENDENT:
-                in_bands = None
-        else:
-            in_bands = None
-            grows = estimate_level(pixels, level / 255, known, only_judged=True) if correlated else None
-            if grows is not None and grows.varies:
-                correlated, correlation = False, NoiseCorrelation(None, False, GROWING)
-    if not correlated:
+    seen = None if in_bands is None else in_bands.dependence
+    linked = seen is not None and seen.near > CORRELATED
+    if struck_alone and not linked:
+        # What is left between the impulses is kept, and would pass for correlated noise: it is the picture's texture.
+        return NoiseFindings(level, impulses, NoiseCorrelation(None, False, KEPT), None, tuple(warnings))
+    if sigma == 0:
+        return NoiseFindings(0.0, impulses, correlation, None, tuple(warnings), NoiseLevel(0.0))
+    if seen is not None and linked and not judged:
+        correlated, correlation = True, NoiseCorrelation(round(seen.near, 4), True)
+    elif seen is None or not (linked or shared) or seen.span < DEPENDENT:
+        in_bands = None
+    grows: NoiseLevel | None = None
+    if correlated and not compressed and not linked:
+        grows = estimate_level(pixels, level / 255, known, only_judged=True)
+        if grows is not None and grows.varies:
+            correlated, correlation = False, NoiseCorrelation(None, False, GROWING)
+    if not (correlated or shared):
         if sigma == "auto" and compressed and correlation.coefficient is None:
             warnings.append(UNJUDGED)
         white = grows or estimate_level(pixels, level / 255, known)
         if white is not None and white.varies:
-            found = float(np.sqrt(np.square(white.at(pixels)).mean()))
-            if sigma == "auto":
-                level = round(255 * found, 3)
-            else:
-                white = white.scaled(sigma / 255 / found)
+            white, level = _by_the_light(white, pixels, known, sigma)
             warnings.append("the noise grows with the light, as that of sensors does: its strength was estimated.")
         return NoiseFindings(level, impulses, correlation, None, tuple(warnings), white)
     covariance = in_bands or estimate_covariance(pixels, known)
     if covariance is not None:
         covariance = covariance if sigma == "auto" else covariance.scaled(sigma / 255)
         level = round(255 * covariance.sigma, 3)
+    if shared:
+        warnings.append("the noise of the channels has much in common, as where JPEG halved the chroma.")
     warnings.append(_of_correlation(correlation, covariance))
     return NoiseFindings(level, impulses, correlation, covariance, tuple(warnings))
+
+
+def _by_the_light(
+    level: NoiseLevel, pixels: NDArray[np.float32], known: NDArray[np.bool_] | None, sigma: float | Literal["auto"]
+) -> tuple[NoiseLevel, float]:
+    """Return the level of noise that grows with the light, and its root mean variance on the scale of 0 to 255.
+
+    What is estimated is what clipping left of it; a sigma that is told is taken, as ever, to be of before.
+    """
+    around = mean_around(pixels, known)
+    filled = pixels if known is None else np.where(known, pixels, around).astype(np.float32)
+    where = np.ones(pixels.shape[1:], dtype=np.bool_) if known is None else known
+    if sigma == "auto":
+        return level, round(255 * float(np.sqrt(np.square(level.at(filled)[:, where]).mean())), 3)
+    scaled = level.scaled(sigma / 255 / float(np.sqrt(np.square(level.sigma(around)[:, where]).mean())))
+    return dataclasses.replace(scaled, ends=clipped_ends(pixels, scaled.sigma, known)), sigma
 
 
 def _of_correlation(correlation: NoiseCorrelation, covariance: NoiseCovariance | None) -> str:

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from restore.problems.clipping import mean_around
+
 __all__ = ["MOST_SATURATED", "PATCH", "Patches", "covariance_lags", "take_patches"]
 
 Floats = NDArray[np.float64]
@@ -23,6 +25,9 @@ MOST = 6000
 
 MOST_SATURATED = 0.1
 """Share of clipped values above which a patch says too little of the noise."""
+
+MOST_UNKNOWN = 0.1
+"""The same of values that are not known."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,9 @@ class Patches:
 
 
 def take_patches(planes: Floats, known: NDArray[np.bool_] | None = None, *, clipped: bool = True) -> Patches:
-    """Return patches of `planes` (C, H, W) in [0, 1], few of whose values are clipped and all of which are known.
+    """Return patches of `planes` (C, H, W) in [0, 1], few of whose values are clipped or not known.
+
+    What is not known is replaced by the mean of what is, around it, whatever the planes hold there.
 
     Args:
         planes: no smaller than a patch.
@@ -63,13 +70,15 @@ def take_patches(planes: Floats, known: NDArray[np.bool_] | None = None, *, clip
         clipped: whether values outside (0, 1) are clipped ones, and not as good as any.
     """
     stride = _stride(planes)
+    if known is not None:
+        planes = np.where(known, planes, mean_around(planes, known))
     windows = sliding_window_view(planes, (PATCH, PATCH), axis=(1, 2))[:, ::stride, ::stride]
     values = windows.transpose(1, 2, 0, 3, 4).reshape(-1, len(planes), PATCH**2)
     usable = np.ones(len(values), dtype=np.bool_)
     if clipped:
         usable &= _share((planes <= 0) | (planes >= 1), stride) < MOST_SATURATED
     if known is not None:
-        usable &= _share(~known[None], stride) == 0
+        usable &= _share(~known[None], stride) < MOST_UNKNOWN
     values = values[usable]
     basis = _plane()
     return Patches(values - (values @ basis) @ basis.T, values.mean(axis=2))

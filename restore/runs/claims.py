@@ -48,8 +48,13 @@ class Holder:
 
     @property
     def is_here(self) -> bool:
-        """Whether it is a process of this machine, of which the system tells whether it runs."""
+        """Whether it is a process of this machine, which can be asked after."""
         return self.machine == _machine() and sys.platform != "win32"  # there, asking would end the process
+
+    @property
+    def is_told_of(self) -> bool:
+        """Whether the system tells this process from a later one of its number."""
+        return self.is_here and self.started is not None
 
     @property
     def gone(self) -> bool:
@@ -102,7 +107,7 @@ def take(path: Path, now: float) -> Claim | None:
         now: the time by the clock of the file system.
     """
     holder, beat = _read(path)
-    if holder is not None and not holder.gone and (holder.is_here or now - beat < STALE_AFTER):
+    if holder is not None and not holder.gone and (holder.is_told_of or now - beat < STALE_AFTER):
         return None
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(asdict(Holder.this())))

@@ -216,9 +216,11 @@ def test_the_guard_counts_the_noise_of_what_the_image_is_compared_with(
 ) -> None:
     """A perfect image is a minimum of the variance under every objective; one as wrong as the noise is none."""
     problem = dataclasses.replace(denoise_problem, level=NoiseLevel((25 / 255) ** 2))
-    rule = make_rule(plan_for(problem, objective=objective, stop="variance"), 25.0)
-    assert isinstance(rule, WindowedVariance)
+    plan = plan_for(problem, objective=objective, stop="variance")
+    rule, linked = make_rule(plan, 25.0), make_rule(plan, 25.0, correlated=True)
+    assert isinstance(rule, WindowedVariance) and isinstance(linked, WindowedVariance)
     assert rule.level == pytest.approx(factor * (25 / 255) ** 2)
+    assert linked.level == pytest.approx((3 if objective == "recorrupted" else 2) * (25 / 255) ** 2)
 
 
 def test_discrepancy_is_refused_without_noise(denoise_problem: Problem, plan_for: PlanFor) -> None:

@@ -113,6 +113,16 @@ def test_the_texture_of_clean_pictures_is_not_such_noise(name: str) -> None:
     assert estimate_dependent_covariance(planes(sample(name))) is None
 
 
+def test_the_gain_of_a_part_is_that_of_the_whole_and_blown_out_light_has_none() -> None:
+    pixels = planes(add_noise(sample("retina"), "sensor", 20))
+    found = estimate_dependent_covariance(pixels)
+    assert found is not None
+    np.testing.assert_allclose(found.gain(pixels[:, :80])[:, :70], found.gain(pixels)[:, :70])
+    white = pixels.copy()
+    white[:, :, 100:] = 1
+    assert float(found.gain(white)[:, :, 110:].max()) < 0.01
+
+
 def test_white_noise_is_not_seen_as_correlated_in_bands_either() -> None:
     found = estimate_dependent_covariance(planes(add_noise(sample("retina"), "poisson", 40)))
     assert found is not None and found.dependence is not None

@@ -11,6 +11,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 import restore
+from restore.problems.clipping import mean_around
 from restore.problems.compression import was_jpeg
 from restore.problems.examination import examine
 from restore.problems.noise_models import add_noise
@@ -152,7 +153,9 @@ def test_the_dark_does_not_hide_noise_that_is_correlated_and_grows(name: str) ->
     middle = tuple(slice((length - 160) // 2, (length + 160) // 2) for length in whole.shape[:2])
     pixels, clean = (planes(add_noise(whole[middle], "sensor", amount)) for amount in (40, 0))
     findings = examine(pixels)
+    array = np.rint(255 * np.moveaxis(pixels, 0, -1).squeeze()).astype(np.uint8)
     assert findings.correlation.correlated
+    assert examine(planes(add_noise(array, "salt-and-pepper", 1))).covariance is not None
     assert findings.covariance is not None and findings.covariance.dependence is not None
     assert findings.sigma == pytest.approx(255 * (pixels - clean).std(), rel=0.15)
     assert any("depends on the light" in warning for warning in findings.warnings)
@@ -167,8 +170,10 @@ def test_a_sigma_that_is_told_holds_for_every_kind_of_noise(name: str, kind: str
     estimated, told = examine(pixels), examine(pixels, 7.0)
     assert told.sigma == pytest.approx(7)
     assert (told.covariance is None, told.level is None) == (estimated.covariance is None, estimated.level is None)
-    if told.level is not None:
-        assert 255 * np.sqrt(np.square(told.level.at(pixels)).mean()) == pytest.approx(7, rel=0.05)
+    for wanted in (7.0, 60.0):
+        level = examine(pixels, wanted).level
+        if level is not None:  # of before clipping
+            assert 255 * np.sqrt(np.square(level.sigma(mean_around(pixels))).mean()) == pytest.approx(wanted, rel=0.01)
     nothing = examine(pixels, 0)
     assert (nothing.sigma, nothing.covariance, nothing.level and nothing.level.is_noisy) == (0, None, False)
 
@@ -179,6 +184,16 @@ def test_correlated_noise_does_not_pass_for_growing(name: str, kind: str) -> Non
     findings = examine(planes(add_noise(sample(name), kind, 25)))
     assert findings.correlation.correlated
     assert findings.level is None
+
+
+def test_noise_that_the_channels_share_and_that_grows_is_measured_by_the_light() -> None:
+    grey = np.asarray(Image.open(SAMPLES / "coffee.png").convert("L"))[40:200, 40:200]
+    noise = planes(add_noise(grey, "poisson", 40)) - planes(grey)
+    clean = planes(sample("coffee"))
+    pixels = (clean + noise).clip(0, 1).astype(np.float32)
+    findings = examine(pixels)
+    assert findings.covariance is not None
+    assert findings.sigma == pytest.approx(255 * (pixels - clean).std(), rel=0.25)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 40), (17, 17), (40, 64)])

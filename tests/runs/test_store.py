@@ -114,6 +114,11 @@ def test_a_process_of_this_machine_that_was_suspended_keeps_its_claim(store: Sto
     assert store.claim("a") is None
 
 
+def test_where_the_system_does_not_tell_processes_apart_the_heart_counts(store: Store) -> None:
+    claimed_by(store, Holder("here", Holder.this().machine, os.getppid(), None), STALE_AFTER + 60)
+    assert store.claim("a") is not None
+
+
 def test_a_claim_that_was_taken_over_is_left_to_its_new_holder(store: Store) -> None:
     claim = store.claim("a")
     assert claim is not None
