@@ -138,7 +138,7 @@ def test_a_window_of_outputs_goes_on(noisy: Problem, tmp_path: Path, monkeypatch
     plan = dataclasses.replace(_plan(noisy, objective="fit", stop="variance"), warmup=5, patience=6)
     monkeypatch.setattr(
         "restore.fitting.judge.make_rule",
-        lambda plan, sigma: WindowedVariance(plan.warmup, 6, 1.0, window=8, pixels=100),
+        lambda plan, sigma, correlated: WindowedVariance(plan.warmup, 6, 1.0, window=8, pixels=100),
     )
     whole = fit(noisy, plan)
     assert whole.iteration_best > 8

@@ -51,7 +51,8 @@ def test_the_long_ones_name_what_exists(path: Path) -> None:
 
 def test_the_headline_compares_every_normalisation_under_each_prior_and_objective() -> None:
     headline, rates = (read_ablation(CONFIGS[0].with_name(f"{name}.yaml")) for name in ("headline", "headline-rates"))
-    plans = {trial.variant: look_ahead(trial)[0] for trial in headline.plan.trials}
+    ones = {trial.variant: trial for trial in headline.plan.trials}
+    plans = {variant: look_ahead(trial)[0] for variant, trial in ones.items()}
     kinds = {(plan.prior, plan.objective, plan.norm) for plan in plans.values()}
     assert len({kind[:2] for kind in kinds}) == 6
     assert len(kinds) == 18 == len(rates.plan.trials) / 4
