@@ -25,11 +25,13 @@ BANDS = 10
 """Of brightness in each channel, with as many patches each."""
 
 FLATTEST = 1 / 16
-"""Share of a band's patches, the flattest, by which it is judged, and the fewest of them."""
+"""Share of a band's patches, the flattest, by which it is judged."""
 
 FEWEST = 12
+"""Of them at least; a band of fewer than twice as many is left out."""
 
 RADIUS = 4
+"""Largest distance in pixels at which a residual is compared with itself."""
 
 FAR = 0.12
 """Correlation at a distance of 3 or 4 pixels above which a residual is texture; that of noise reaches less far."""
@@ -39,6 +41,7 @@ SPREAD = 1.45
 noise are."""
 
 LEAST_LIGHT = 1 / 255
+"""Light below which roughness is not divided by it."""
 
 NOISY = 1 / 255
 """Deviation below which a band has no noise."""
