@@ -121,10 +121,10 @@ def _run(job: Job, image: str) -> None:
             raise UsageError(
                 f"the {role} {str(path)!r} is a folder, which only a folder of pictures may have: name a file."
             )
-    pages = _read(image)
-    keep_freed_memory(max(page.pixels[0].size for page in pages))
+    keep_freed_memory()
     if job.options.threads is not None:
         torch.set_num_threads(job.options.threads)
+    pages = _read(image)
     path = _output(job, image, pages)
     origin = _origin(job, image, path)
     if path is not None and job.options.existing is Already.skip and already_made(path, origin):

@@ -14,7 +14,6 @@ from restore.fitting.network import bare_prior, with_refinement
 from restore.fitting.objectives import PREPARED
 from restore.fitting.tiles import Layout, make_layout
 from restore.priors import RecurrentGenerator
-from restore.priors.recomputation import LARGE
 from restore.problems.padding import Padding
 from restore.problems.problem import Problem
 from restore.refinement import BLOCK, Refined, RefinedFeatures
@@ -88,7 +87,6 @@ def _forecast(problem: Problem, plan: Plan) -> Forecast:
         code = torch.empty(1, prior.in_channels, *prior.code_size(size))
     width = 2 if plan.precision == "bfloat16" else 4
     kept = 0
-    anew = plan.prior == "hourglass" and torch.device(plan.device).type == "cpu" and size[0] * size[1] >= LARGE
 
     def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal kept
@@ -117,7 +115,7 @@ def _forecast(problem: Problem, plan: Plan) -> Forecast:
         rate = GPU_GIGAFLOPS[plan.precision]
     fills, peak = _preparation(problem, plan)
     image = 4 * problem.channels * problem.size[0] * problem.size[1]
-    memory = STARTED_BYTES + fills + max(peak, (0.9 if anew else 1.5) * kept) + 20 * image + 40 * parameters
+    memory = STARTED_BYTES + fills + max(peak, 1.5 * kept) + 20 * image + 40 * parameters
     return Forecast(flops, memory / 2**20, plan.iterations * flops / (1e9 * rate), parameters)
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -23,7 +22,6 @@ from restore.errors import UsageError
 from restore.priors.base import Prior
 from restore.priors.convolution import Conv2d
 from restore.priors.normalisation import make_normalisation
-from restore.priors.recomputation import hand_on, is_large
 
 __all__ = ["Hourglass", "HourglassOptions"]
 
@@ -81,42 +79,19 @@ class Hourglass(Prior):
         image: Tensor = self.head(features)
         return image
 
-    def forward(self, code: Tensor) -> Tensor:
-        """Return the image (N, out_channels, H, W)."""
-        raw, block = self._unfinished(code)
-        return hand_on(block, self.head, raw, anew=is_large(code))[0]
-
     def features(self, code: Tensor) -> Tensor:
         """Return the features before the head, (N, channels[0], H, W)."""
-        raw, block = self._unfinished(code)
-        features: Tensor = block[1:](raw)
-        return features
-
-    def _unfinished(self, code: Tensor) -> tuple[Tensor, nn.Sequential]:
-        """Return the last block's convolution, neither normalised nor activated, and that block."""
-        anew = is_large(code)
-        block = self.stem
-        raw: Tensor = block[0](code)
-        encoded = []
+        encoded = [self.stem(code)]
         for down in self.down:
-            first, second = _blocks(down)
-            raw, shallow = hand_on(block, first[0], raw, anew=anew)
-            encoded.append(shallow)
-            raw, _ = hand_on(first, second[0], raw, anew=anew)
-            block = second
-        for lateral, up in zip(reversed(self.lateral), reversed(_blocks(self.up)), strict=True):
-            small, _ = hand_on(block, lateral, raw, anew=anew)
+            encoded.append(down(encoded[-1]))
+        deep = encoded.pop()
+        for lateral, up in zip(reversed(self.lateral), reversed(self.up), strict=True):
+            shallow = encoded.pop()
             align = False if self.interpolation == "bilinear" else None
-            deep = F.interpolate(small, scale_factor=2, mode=self.interpolation, align_corners=align)
-            raw, block = up[0](deep + encoded.pop()), up
-        for following in _blocks(self.tail):
-            raw, _ = hand_on(block, following[0], raw, anew=anew)
-            block = following
-        return raw, block
-
-
-def _blocks(modules: nn.Module) -> list[nn.Sequential]:
-    return cast("list[nn.Sequential]", list(modules.children()))
+            deep = F.interpolate(lateral(deep), scale_factor=2, mode=self.interpolation, align_corners=align)
+            deep = up(deep + shallow)
+        features: Tensor = self.tail(deep)
+        return features
 
 
 def _block(in_channels: int, out_channels: int, norm: str, stride: int = 1) -> nn.Sequential:
