@@ -118,8 +118,9 @@ class Session:
                 f"stop 'heldout' holds pixels out, and of {int(self.problem.known.sum())} known ones too few to say "
                 "anything: use --stop auto or none."
             )
-        self.plan = bounded_plan(self.problem, whole, self._settings, self._checkpoint, watch.memory_share)
-        if self.plan.tile_side and self._diagnoses:
+        share, diagnosed = watch.memory_share, self._diagnoses
+        self.plan = bounded_plan(self.problem, whole, self._settings, self._checkpoint, share, diagnosed=diagnosed)
+        if self.plan.tile_side and diagnosed:
             raise UsageError(
                 f"{given.picture.name!r} takes more memory than it may, so it would be fitted on tiles, where "
                 "health, baseline and uncertainty (--health, --baseline, --save-uncertainty) have no meaning: leave "

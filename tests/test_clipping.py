@@ -102,7 +102,7 @@ def test_tiles_that_are_not_restored_stay_as_they_are(
     plan_of = restore.session.bounded_plan
     monkeypatch.setattr(
         "restore.session.bounded_plan",
-        lambda *given: dataclasses.replace(plan_of(*given), tile_side=64, tile_overlap=16),
+        lambda *given, **named: dataclasses.replace(plan_of(*given, **named), tile_side=64, tile_overlap=16),
     )
     wide = np.concatenate([noisy] * 2, axis=1)
     useful = iter([True, False, False, False])

@@ -14,7 +14,7 @@ from restore.fitting.judge import Fitted
 from restore.fitting.loop import fit
 from restore.fitting.memory import granted, is_out_of_memory, release
 from restore.fitting.plan import make_plan
-from restore.fitting.tiled import first_steps, fit_tiles, warm_steps
+from restore.fitting.tiled import first_steps, fit_tiles, hands_on, warm_steps
 from restore.fitting.tiles import make_layout
 from restore.fitting.trace import Observer
 from restore.problems.problem import Problem
@@ -31,6 +31,13 @@ OVERLAP = 64
 SMALL = 2**18
 """Pixels up to which a picture is not asked what it takes, unless a limit was given."""
 
+WHOLE = 2**19
+"""Pixels above which a fit on a CPU takes tiles unasked, where they hand on what they learn: less time and memory
+(docs/big-pictures.md)."""
+
+UNASKED = 640
+"""Side of such tiles, at most."""
+
 STROKE = 8
 """Width in pixels of a stroke that no chance leaves, and that is no region."""
 
@@ -42,9 +49,15 @@ Observe = Callable[[Plan], Sequence[Observer]]
 
 
 def bounded_plan(
-    problem: Problem, plan: Plan, settings: FitSettings, checkpoint: Checkpoint | None = None, share: float = 1.0
+    problem: Problem,
+    plan: Plan,
+    settings: FitSettings,
+    checkpoint: Checkpoint | None = None,
+    share: float = 1.0,
+    *,
+    diagnosed: bool = False,
 ) -> Plan:
-    """Return `plan`, or that of a fit on tiles where a whole one would take more memory than it may.
+    """Return `plan`, or that of a fit on tiles where a whole one takes more memory than it may, or gains nothing by it.
 
     Where nothing was said about memory, a fit that a checkpoint keeps goes on as it was begun.
 
@@ -52,6 +65,7 @@ def bounded_plan(
         plan: of the whole fit.
         settings: that it was made from.
         share: of the free memory, where several processes share it.
+        diagnosed: whether what looks on needs a whole fit, if the memory allows one.
 
     Raises UsageError for a limit that is too low for the smallest tiles.
     """
@@ -64,12 +78,14 @@ def bounded_plan(
         if problem.size[0] * problem.size[1] <= SMALL:
             return plan
     most = granted(plan.device, share) if limit is None else limit
-    if most is None or forecast(problem, plan).memory_mb * 2**20 <= most:
+    sides = [side for side in SIDES if _splits(problem, side)]
+    if limit is None and not diagnosed and _gains(problem, plan, settings):
+        sides = [side for side in sides if side <= UNASKED]
+    elif most is None or forecast(problem, plan).memory_mb * 2**20 <= most:
         return plan
-    tried = [tile_plan(problem, plan, settings, side) for side in SIDES if _splits(problem, side)]
+    tried = [tile_plan(problem, plan, settings, side) for side in sides]
     for tiles in tried:
-        needed = _needed(problem, tiles, settings)
-        if needed <= most:
+        if most is None or _needed(problem, tiles, settings) <= most:
             return tiles
     if limit is None:  # what is free may be more by the time it is needed
         return tried[-1] if tried else plan
@@ -158,6 +174,12 @@ def _attempt(
         if not is_out_of_memory(error):
             raise
         return type(error).__name__
+
+
+def _gains(problem: Problem, plan: Plan, settings: FitSettings) -> bool:
+    """Whether tiles are better than a whole fit that the memory would allow; on a GPU they would only idle it."""
+    large = problem.size[0] * problem.size[1] > WHOLE
+    return large and torch.device(plan.device).type == "cpu" and hands_on(plan, settings, problem.kind)
 
 
 def _splits(problem: Problem, side: int) -> bool:

@@ -42,8 +42,9 @@ MOST_HELD_OUT = 0.05
 ENOUGH_HELD_OUT = 250
 """Held-out pixels for which a small picture gives more than `HELD_OUT`."""
 
-ENOUGH_WHITE = 2500
-"""The same for `recorrupted`, whose error on them is also left to the chance of the draws."""
+ENOUGH_SLOW = 2500
+"""The same for `recorrupted`, whose error on them is also left to the chance of the draws, and for the deep decoder, which
+gains so slowly that the chance of fewer pixels ended it hundreds of steps too soon."""
 
 STRONGEST_VARYING = 18.0
 """Sigma above which noise that grows with the light is not told well enough: clipped and far from Gaussian."""
@@ -116,7 +117,8 @@ FIT: Mapping[str, Mapping[str, Any]] = {
         "code_noise": 1 / 30,
         "patience": 300,
     },
-    "decoder": CODE_ONLY,
+    # Twice that rate is as good in half the steps, of which weak noise still needs thousands.
+    "decoder": {**CODE_ONLY, "iterations": 3600, "learning_rate": 0.02},
     "recurrent": CODE_ONLY,
 }
 
@@ -167,8 +169,8 @@ def make_plan(problem: Problem, settings: FitSettings) -> Plan:
         values["stop"] = settings.stop
     values["held_out"] = 0.0
     if values["stop"] == "heldout":
-        white = objective == "recorrupted" and problem.covariance is None
-        values |= _held_out(int(problem.known.sum()), ENOUGH_WHITE if white else ENOUGH_HELD_OUT)
+        slow = prior == "decoder" or (objective == "recorrupted" and problem.covariance is None)
+        values |= _held_out(int(problem.known.sum()), ENOUGH_SLOW if slow else ENOUGH_HELD_OUT)
     plan = Plan(
         prior=prior,
         objective=objective,

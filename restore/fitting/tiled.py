@@ -32,7 +32,7 @@ from restore.problems.holes import hole_radius
 from restore.problems.problem import Problem
 from restore.settings import FitSettings, Plan
 
-__all__ = ["first_steps", "fit_tiles", "warm_steps"]
+__all__ = ["first_steps", "fit_tiles", "hands_on", "warm_steps"]
 
 WARM = 0.33
 """Steps of a tile that begins with the weights of the one before it, as a multiple of those from drawn weights."""
@@ -99,8 +99,12 @@ def warm_steps(plan: Plan, settings: FitSettings, kind: str) -> int:
 
 def first_steps(plan: Plan, settings: FitSettings, kind: str) -> int:
     """Return the largest number of steps of the first tile, where `plan` is that of a picture of its size."""
-    shorter = plan.objective != "fit" and settings.iterations is None and _is_quick(plan, kind)
-    return max(FEWEST, round(FIRST_MUON * plan.iterations)) if shorter else plan.iterations
+    return max(FEWEST, round(FIRST_MUON * plan.iterations)) if hands_on(plan, settings, kind) else plan.iterations
+
+
+def hands_on(plan: Plan, settings: FitSettings, kind: str) -> bool:
+    """Whether tiles learn so much from one another that all of them are sooner done than a whole fit."""
+    return plan.objective != "fit" and settings.iterations is None and _is_quick(plan, kind)
 
 
 def _is_quick(plan: Plan, kind: str) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -27,12 +29,45 @@ def large() -> Problem:
     return denoising(torch.zeros(3, 1500, 2000), 25.0)
 
 
-def test_a_picture_that_fits_is_planned_as_ever(large: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounded, "granted", lambda device, share: 2**40)
+@pytest.mark.parametrize("free", [2**40, None], ids=["much", "not told"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"max_memory": "900GiB"},
+        {"iterations": 100},
+        {"optimizer": "adam"},
+        {"objective": "fit"},
+        {"prior": "decoder"},
+        {"preset": "paper"},
+    ],
+    ids=lambda asked: next(iter(asked)),
+)
+def test_a_picture_that_fits_is_planned_as_ever(
+    large: Problem, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], free: int | None
+) -> None:
+    monkeypatch.setattr(bounded, "granted", lambda device, share: free)
+    settings = FitSettings(**CPU, **asked)
+    assert _planned(large, settings) == make_plan(large, settings)
+
+
+@pytest.mark.parametrize("free", [2**40, None], ids=["much", "not told"])
+def test_the_default_takes_tiles_of_large_pictures_though_the_memory_allows_a_whole_fit(
+    large: Problem, monkeypatch: pytest.MonkeyPatch, free: int | None
+) -> None:
+    monkeypatch.setattr(bounded, "granted", lambda device, share: free)
     settings = FitSettings(**CPU)
-    assert _planned(large, settings) == make_plan(large, settings)
-    monkeypatch.setattr(bounded, "granted", lambda device, share: None)  # the system does not tell
-    assert _planned(large, settings) == make_plan(large, settings)
+    whole = make_plan(large, settings)
+    plan = _planned(large, settings)
+    assert plan == bounded.tile_plan(large, whole, settings, 640)
+    assert forecast(large, plan).seconds < 0.6 * forecast(large, whole).seconds
+    # What looks into the network needs a whole fit, and a small picture or one on a GPU is better so.
+    assert bounded_plan(large, whole, settings, diagnosed=True) == whole
+    small = large.part(large.measurement[..., :512, :1024], large.known[..., :512, :1024])
+    assert _planned(small, settings) == make_plan(small, settings)
+    on_gpu = dataclasses.replace(whole, device="cuda")
+    assert bounded_plan(large, on_gpu, settings) == on_gpu
+    monkeypatch.setattr(bounded, "granted", lambda device, share: 1)
+    assert bounded_plan(large, whole, settings, diagnosed=True).tile_side == bounded.SIDES[-1]
 
 
 @pytest.mark.parametrize("limit", ["1.2GiB", "2GiB", "3GiB", "4GiB"])
