@@ -14,7 +14,8 @@ from restore.fitting.judge import Fitted
 from restore.fitting.loop import fit
 from restore.fitting.memory import granted, is_out_of_memory, release
 from restore.fitting.plan import make_plan
-from restore.fitting.tiled import first_steps, fit_tiles, hands_on, warm_steps
+from restore.fitting.tile_steps import first_steps, hands_on, warm_steps
+from restore.fitting.tiled import fit_tiles
 from restore.fitting.tiles import make_layout
 from restore.fitting.trace import Observer
 from restore.problems.problem import Problem

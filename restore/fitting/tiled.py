@@ -25,6 +25,7 @@ from restore.fitting.ledger import Ledger
 from restore.fitting.loop import fit
 from restore.fitting.memory import release
 from restore.fitting.plan import WIDE_RADIUS, make_plan
+from restore.fitting.tile_steps import WARM_RATE, first_steps, is_quick, warm_steps
 from restore.fitting.tiles import make_layout, window
 from restore.fitting.trace import Observer, Step
 from restore.fitting.training import Training
@@ -32,22 +33,7 @@ from restore.problems.holes import hole_radius
 from restore.problems.problem import Problem
 from restore.settings import FitSettings, Plan
 
-__all__ = ["first_steps", "fit_tiles", "hands_on", "warm_steps"]
-
-WARM = 0.33
-"""Steps of a tile that begins with the weights of the one before it, as a multiple of those from drawn weights."""
-
-FEWEST = 40
-"""Steps below which no such tile is cut."""
-
-WARM_MUON, FEWEST_MUON = 0.14, 20
-"""The same of denoising by Muon, which is soon where it was: the rest of the steps is there to be averaged."""
-
-FIRST_MUON = 0.5
-"""Steps of the first tile then, which has another turn, as a multiple of those of a picture of its size."""
-
-WARM_RATE = 0.67
-"""Learning rate of such a tile, as a multiple of that from drawn weights: it has less to learn, and scatters less."""
+__all__ = ["fit_tiles"]
 
 SEED_STEP = 1_000_003
 """Between the seeds of neighbouring tiles, so that they draw different pixels."""
@@ -79,36 +65,6 @@ def fit_tiles(
     Raises FitError as `fit`, KeyboardInterrupt when no tile was done before Ctrl-C.
     """
     return _Tiled(problem, plan, settings, observers, checkpoint).run()
-
-
-def warm_steps(plan: Plan, settings: FitSettings, kind: str) -> int:
-    """Return the largest number of steps of a tile of this `plan` that begins with another's weights; 0 for none.
-
-    A number of steps that was asked for holds for every tile.
-
-    Args:
-        kind: of the problem.
-    """
-    if plan.objective == "fit":
-        return 0
-    if settings.iterations is not None:
-        return plan.iterations
-    warm, fewest = (WARM_MUON, FEWEST_MUON) if _is_quick(plan, kind) else (WARM, FEWEST)
-    return min(plan.iterations, max(fewest, round(warm * plan.iterations)))
-
-
-def first_steps(plan: Plan, settings: FitSettings, kind: str) -> int:
-    """Return the largest number of steps of the first tile, where `plan` is that of a picture of its size."""
-    return max(FEWEST, round(FIRST_MUON * plan.iterations)) if hands_on(plan, settings, kind) else plan.iterations
-
-
-def hands_on(plan: Plan, settings: FitSettings, kind: str) -> bool:
-    """Whether tiles learn so much from one another that all of them are sooner done than a whole fit."""
-    return plan.objective != "fit" and settings.iterations is None and _is_quick(plan, kind)
-
-
-def _is_quick(plan: Plan, kind: str) -> bool:
-    return kind == "denoise" and plan.optimizer == "muon"
 
 
 class _Learned:
@@ -175,13 +131,14 @@ class _Tiled:
                 raise
             self.ledger.reasons.append("interrupted")
         finished = len(self.done) - len(self.useless)
-        for index, tile in enumerate(self.layout.tiles):
-            if index not in self.done:
-                self._join(index, self._as_given(tile.cut(self.problem.measurement), tile.cut(self.problem.known)))
+        shown = self._finish()
         if finished < len(self.layout.tiles):
+            others = [f"{shown} were shown once to what these had learned"] if shown else []
+            left = len(self.layout.tiles) - finished - shown
+            black = ", their holes black" if self.problem.kind == "inpaint" else ""
+            others += [f"{left} are as they came{black}"] if left else []
             self.ledger.warnings.append(
-                f"only {finished} of {len(self.layout.tiles)} tiles were restored; the others are as they came"
-                f"{', their holes black' if self.problem.kind == 'inpaint' else ''}."
+                f"only {finished} of {len(self.layout.tiles)} tiles were restored; {', '.join(others)}."
             )
         return self.ledger.fitted(self.image, self.plan, len(self.layout.tiles), finished)
 
@@ -245,7 +202,7 @@ class _Tiled:
             budget = max(0.0, budget - seconds) * own / (own + rest)
         seed = (plan.seed + SEED_STEP * index) % 2**31
         rate = plan.learning_rate
-        if warm and self.settings.learning_rate is None and _is_quick(plan, self.problem.kind):
+        if warm and self.settings.learning_rate is None and is_quick(plan, self.problem.kind):
             rate *= WARM_RATE
         return dataclasses.replace(plan, iterations=warm or first, learning_rate=rate, seed=seed, time_budget=budget)
 
@@ -292,6 +249,41 @@ class _Tiled:
         if interrupted:
             raise KeyboardInterrupt
 
+    def _finish(self) -> int:
+        """Join the tiles that had no turn, and return how many are more than what was measured there."""
+        shown, again = 0, False
+        for index in self._left():
+            image = None
+            try:
+                image = None if again else self._glance(index)
+            except KeyboardInterrupt:
+                again = True
+            shown += image is not None
+            tile = self.layout.tiles[index]
+            given = self._as_given(tile.cut(self.problem.measurement), tile.cut(self.problem.known))
+            self._join(index, given if image is None else image)
+        return shown
+
+    def _glance(self, index: int) -> Tensor | None:
+        """Return what the networks make of a tile that they have not learned; None where that is no use.
+
+        Raises KeyboardInterrupt.
+        """
+        measurement, known = self._seen(index)
+        part = self.problem.part(measurement, known)
+        if not self.learned or not bool(known.any()) or (self.problem.kind == "inpaint" and bool(known.all())):
+            return None
+        plan = dataclasses.replace(make_plan(part, self.settings), iterations=1, time_budget=None)
+        if plan.objective == "fit":
+            return None
+        fitted = fit(part, plan, start=self.learned)
+        if fitted.stop_reason == "interrupted":
+            raise KeyboardInterrupt
+        if fitted.stop_reason == "diverged" or not _closer(part, fitted, otherwise=False):
+            return None
+        image = fitted.image.cpu()
+        return part.unclipped(image) if plan.unclips else image
+
     def _as_given(self, measurement: Tensor, known: Tensor) -> Tensor:
         """Return what stands for a part that is not restored: impulses, which are no measurement, are filled."""
         return measurement if self.problem.kind == "inpaint" else fill_from_neighbours(measurement, known.float())
@@ -316,8 +308,15 @@ def _useful(problem: Problem, fitted: Fitted) -> bool:
     The mean squared error on held-out pixels is that of the image plus sigma^2, and that of the measurement sigma^2.
     Without held-out pixels nothing is known; a budget of time was meant to be enough, Ctrl-C came unforeseen.
     """
-    if fitted.stop_reason not in ("interrupted", "time") or problem.kind == "inpaint" or problem.sigma == 0:
+    if fitted.stop_reason not in ("interrupted", "time"):
+        return True
+    return _closer(problem, fitted, otherwise=fitted.stop_reason == "time")
+
+
+def _closer(problem: Problem, fitted: Fitted, *, otherwise: bool) -> bool:
+    """Whether held-out pixels call an image closer to the truth than the measurement; `otherwise` if there are none."""
+    if problem.kind == "inpaint" or problem.sigma == 0:
         return True
     if fitted.held_out_error is None:
-        return fitted.stop_reason == "time"
+        return otherwise
     return fitted.held_out_error < 2 * (problem.sigma / 255) ** 2

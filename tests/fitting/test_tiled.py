@@ -15,7 +15,8 @@ from restore.errors import FitError, UsageError
 from restore.fitting import Checkpoint, Fitted, Step, Training, fit, make_plan
 from restore.fitting import tiled as module
 from restore.fitting.bounded import fit_bounded, smaller_plan, tile_plan
-from restore.fitting.tiled import fit_tiles, warm_steps
+from restore.fitting.tile_steps import warm_steps
+from restore.fitting.tiled import fit_tiles
 from restore.fitting.tiles import make_layout
 from restore.problems.problem import Problem, denoising, inpainting
 from restore.settings import FitSettings, Plan
@@ -234,6 +235,29 @@ def test_ctrl_c_keeps_what_is_finished_and_measures_the_rest() -> None:
     torch.testing.assert_close(fitted.image[..., 60:, :20], problem.measurement[..., 60:, :20])
     with pytest.raises(KeyboardInterrupt):
         fit_tiles(problem, plan, settings, [_InterruptIn(1, 1)])
+
+
+def test_ctrl_c_shows_the_rest_to_what_was_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    truth = _scene()
+    problem = _noisy(truth, 40.0)
+    plan, settings = _tiled(problem, iterations=60, optimizer="muon", networks=1)
+    fitted = fit_tiles(problem, plan, settings, [_InterruptIn(3, 2)])
+    assert (fitted.stop_reason, fitted.tiles, fitted.tiles_fitted) == ("interrupted", 6, 3)
+    assert any("only 3 of 6 tiles were restored; 3 were shown once" in warning for warning in fitted.warnings)
+    corner = (..., slice(50, None), slice(None, 40))
+    before, after = (_error(image[corner], truth[corner]) for image in (problem.measurement, fitted.image))
+    assert after < 0.5 * before
+    fit = module.fit
+
+    def twice(part: Problem, plan: Plan, *given: Any, **named: Any) -> Any:
+        if plan.iterations == 1:
+            raise KeyboardInterrupt
+        return fit(part, plan, *given, **named)
+
+    monkeypatch.setattr(module, "fit", twice)
+    fitted = fit_tiles(problem, plan, settings, [_InterruptIn(3, 2)])
+    assert any("3 of 6 tiles were restored; 3 are as they came" in warning for warning in fitted.warnings)
+    torch.testing.assert_close(fitted.image[..., 60:, :20], problem.measurement[..., 60:, :20])
 
 
 def test_finished_tiles_are_kept_and_not_fitted_again(tmp_path: Path) -> None:

@@ -1,0 +1,53 @@
+"""How many steps the tiles of a big picture take, by what the one before has learned."""
+
+from __future__ import annotations
+
+from restore.settings import FitSettings, Plan
+
+__all__ = ["WARM_RATE", "first_steps", "hands_on", "is_quick", "warm_steps"]
+
+WARM = 0.33
+"""Steps of a tile that begins with the weights of the one before it, as a multiple of those from drawn weights."""
+
+FEWEST = 40
+"""Steps below which no such tile is cut."""
+
+WARM_MUON, FEWEST_MUON = 0.25, 20
+"""The same of denoising by Muon, which is soon where it was: the rest of the steps is there to be averaged."""
+
+FIRST_MUON = 0.5
+"""Steps of the first tile then, which has another turn, as a multiple of those of a picture of its size."""
+
+WARM_RATE = 0.67
+"""Learning rate of such a tile, as a multiple of that from drawn weights: it has less to learn, and scatters less."""
+
+
+def warm_steps(plan: Plan, settings: FitSettings, kind: str) -> int:
+    """Return the largest number of steps of a tile of this `plan` that begins with another's weights; 0 for none.
+
+    A number of steps that was asked for holds for every tile.
+
+    Args:
+        kind: of the problem.
+    """
+    if plan.objective == "fit":
+        return 0
+    if settings.iterations is not None:
+        return plan.iterations
+    warm, fewest = (WARM_MUON, FEWEST_MUON) if is_quick(plan, kind) else (WARM, FEWEST)
+    return min(plan.iterations, max(fewest, round(warm * plan.iterations)))
+
+
+def first_steps(plan: Plan, settings: FitSettings, kind: str) -> int:
+    """Return the largest number of steps of the first tile, where `plan` is that of a picture of its size."""
+    return max(FEWEST, round(FIRST_MUON * plan.iterations)) if hands_on(plan, settings, kind) else plan.iterations
+
+
+def hands_on(plan: Plan, settings: FitSettings, kind: str) -> bool:
+    """Whether tiles learn so much from one another that all of them are sooner done than a whole fit."""
+    return plan.objective != "fit" and settings.iterations is None and is_quick(plan, kind)
+
+
+def is_quick(plan: Plan, kind: str) -> bool:
+    """Whether a network learns a tile in so few steps that the first has another turn."""
+    return kind == "denoise" and plan.optimizer == "muon"
