@@ -17,7 +17,7 @@ import torch
 from restore.fitting import Fitted
 from restore.fitting.memory import peak_mb
 from restore.fitting.observers import ReferenceCurve
-from restore.fitting.tiles import make_layout
+from restore.fitting.tiles import make_layout, middle
 from restore.health import HealthRecord, gradient_health
 from restore.images import Picture
 from restore.metrics import LpipsUnavailable, lpips_distance, psnr, ssim
@@ -90,10 +90,11 @@ def figures(
         "iteration_best": fitted.iteration_best,
         "stop_reason": fitted.stop_reason,
         "seconds": round(seconds, 3),
-        "seconds_per_iteration": fitted.seconds / max(1, fitted.iterations),
+        "seconds_per_iteration": (fitted.seconds - fitted.seconds_before) / max(1, fitted.iterations),
         "peak_memory_mb": peak_mb(plan.device),
         "max_memory_mb": None if settings.memory_limit is None else settings.memory_limit / 2**20,
         "tiles": _tiles(problem, plan, fitted),
+        "warm_start": _warm_start(problem, fitted),
         "psnr_peak": max(curve.psnr) if curve and curve.psnr else None,
         "psnr_final": curve.psnr[-1] if curve and curve.psnr else None,
         "psnr_network": curve.network[-1] if curve and curve.network else None,
@@ -118,6 +119,8 @@ def figures(
         reasons["peak_memory_mb"] = "this platform does not tell"
     if report["tiles"] is None:
         reasons["tiles"] = "the picture was fitted whole"
+    if report["warm_start"] is None:
+        reasons["warm_start"] = "the first step was on what was fitted, with drawn weights"
     if report["max_memory_mb"] is None:
         reasons["max_memory_mb"] = "no limit was given"
     reasons["output"] = "not written yet"
@@ -207,6 +210,15 @@ def _ends_undone(problem: Problem, plan: Plan) -> list[str]:
     if not plan.unclips or problem.level is None or not problem.level.is_clipped:
         return []
     return [name for name, clipped in zip(("black", "white"), problem.level.ends, strict=True) if clipped]
+
+
+def _warm_start(problem: Problem, fitted: Fitted) -> dict[str, Any] | None:
+    """Return width and height of the middle that a large picture's fit began with, and what it took there."""
+    if fitted.steps_before == 0:
+        return None
+    tile = middle(problem.size)
+    size, seconds = [tile.width, tile.height], round(fitted.seconds_before, 3)
+    return {"size": size, "iterations": fitted.steps_before, "seconds": seconds}
 
 
 def _tiles(problem: Problem, plan: Plan, fitted: Fitted) -> dict[str, Any] | None:

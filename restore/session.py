@@ -20,6 +20,7 @@ from restore.fitting.bounded import bounded_plan, fit_bounded
 from restore.fitting.observers import ReferenceCurve
 from restore.fitting.shrinkage import kept_share
 from restore.fitting.spread import Spread, uncertainty
+from restore.fitting.warm_start import warm_plan
 from restore.health import HealthRecorder
 from restore.health.baseline import Side, check_baseline, compare_with_baseline
 from restore.images import Picture, from_pillow, mask_from_array, read, read_mask
@@ -120,6 +121,8 @@ class Session:
             )
         share, diagnosed = watch.memory_share, self._diagnoses
         self.plan = bounded_plan(self.problem, whole, self._settings, self._checkpoint, share, diagnosed=diagnosed)
+        if not self.plan.tile_side and not diagnosed:
+            self.plan = warm_plan(self.problem, self.plan, self._settings)
         if self.plan.tile_side and diagnosed:
             raise UsageError(
                 f"{given.picture.name!r} takes more memory than it may, so it would be fitted on tiles, where "

@@ -192,6 +192,7 @@ class Plan:
             picture in one fit. `iterations` are then those of the first tile.
         tile_overlap: pixels that neighbouring tiles share, at least.
         tile_iterations: largest number of steps of a tile that begins with the weights of another.
+        warm_start: largest number of steps on the middle of a large picture, before `iterations` on the whole.
     """
 
     prior: str
@@ -232,6 +233,7 @@ class Plan:
     tile_side: int = 0
     tile_overlap: int = 0
     tile_iterations: int = 0
+    warm_start: int = 0
 
     @property
     def unclips(self) -> bool:

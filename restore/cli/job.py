@@ -23,7 +23,7 @@ from restore.cli.residual import check_beside, refuse_beside, save_residual, sav
 from restore.errors import OutputError, UsageError
 from restore.fitting import Checkpoint
 from restore.fitting.forecast import forecast
-from restore.fitting.tiles import make_layout
+from restore.fitting.tiles import make_layout, middle
 from restore.images import (
     Picture,
     atomic_write_bytes,
@@ -271,6 +271,9 @@ def announce_fit(problem: Problem, plan: Plan, verbose: bool = False) -> None:
     height, width = problem.size
     number = "" if plan.networks == 1 else f"{plan.networks} of "
     steps = f"up to {plan.iterations} steps"
+    if plan.warm_start:
+        part = middle(problem.size)
+        steps = f"up to {plan.warm_start} steps on the middle {part.width}x{part.height}, then {plan.iterations},"
     if plan.tile_side:
         layout = make_layout(problem.size, plan.tile_side, plan.tile_overlap)
         rows, columns = layout.tile_size

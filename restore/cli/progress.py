@@ -32,6 +32,7 @@ class Progress:
         self._next_line = SECONDS_BETWEEN_LINES
         self._variance = 0.0
         self._steps = 0
+        self._before = 0.0
         self._state = self._tile = ""
 
     def start(self, problem: Problem, plan: Plan, done: int = 0) -> None:
@@ -50,9 +51,20 @@ class Progress:
 
     def begin_tile(self, number: int, count: int, plan: Plan) -> None:
         """Begin to show the progress of one of the tiles of a big picture."""
-        self._tile = f" tile {number}/{count}"
+        self.begin_fit(f"tile {number}/{count}", plan)
+
+    def begin_fit(self, what: str, plan: Plan, seconds: float = 0.0) -> None:
+        """Begin to show a part of the fit.
+
+        Args:
+            what: it is, in a word; empty for the last part.
+            plan: of the part.
+            seconds: that other parts took, where the time of its steps includes them.
+        """
+        self._tile = f" {what}" if what else ""
+        self._before = seconds
         self._steps = plan.iterations
-        self._next_line = SECONDS_BETWEEN_LINES
+        self._next_line = seconds + SECONDS_BETWEEN_LINES
         if self._bar is not None:
             self._bar.reset(total=plan.iterations)
             self._bar.set_description_str(self._name + self._tile)
@@ -70,7 +82,7 @@ class Progress:
             self._bar.set_postfix_str(f"loss {step.loss:.5f} {self._state}", refresh=False)
         elif step.seconds >= self._next_line:
             self._next_line = step.seconds + SECONDS_BETWEEN_LINES
-            left = step.seconds / step.iteration * (self._steps - step.iteration)
+            left = (step.seconds - self._before) / step.iteration * (self._steps - step.iteration)
             print(
                 f"{self._name}:{self._tile} step {step.iteration}/{self._steps}, loss {step.loss:.5f} {self._state}, "
                 f"at most {left:.0f} s left{' of it' if self._tile else ''}",

@@ -11,13 +11,13 @@ from restore.errors import FitError, UsageError
 from restore.fitting.checkpoint import Checkpoint
 from restore.fitting.forecast import forecast, fullest
 from restore.fitting.judge import Fitted
-from restore.fitting.loop import fit
 from restore.fitting.memory import granted, is_out_of_memory, release
 from restore.fitting.plan import make_plan
 from restore.fitting.tile_steps import first_steps, hands_on, warm_steps
 from restore.fitting.tiled import fit_tiles
 from restore.fitting.tiles import make_layout
 from restore.fitting.trace import Observer
+from restore.fitting.warm_start import fit_warm
 from restore.problems.problem import Problem
 from restore.settings import FitSettings, Plan
 
@@ -170,7 +170,7 @@ def _attempt(
     try:
         if plan.tile_side:
             return fit_tiles(problem, plan, settings, observe(plan), checkpoint)
-        return fit(problem, plan, observe(plan), checkpoint)
+        return fit_warm(problem, plan, settings, observe(plan), checkpoint)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise

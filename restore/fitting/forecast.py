@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from restore.fitting.network import bare_prior, with_refinement
 from restore.fitting.objectives import PREPARED
-from restore.fitting.tiles import Layout, make_layout
+from restore.fitting.tiles import Layout, make_layout, middle
 from restore.priors import RecurrentGenerator
 from restore.problems.padding import Padding
 from restore.problems.problem import Problem
@@ -57,7 +57,10 @@ class Forecast:
 def forecast(problem: Problem, plan: Plan) -> Forecast:
     """Return what the `plan` will cost on this `problem`, from the shapes alone; on tiles, if the plan says so."""
     if plan.tile_side == 0:
-        return _forecast(problem, plan)
+        cost = _forecast(problem, plan)
+        first = middle(problem.size)
+        share = first.height * first.width / (problem.size[0] * problem.size[1])
+        return dataclasses.replace(cost, seconds=cost.seconds * (1 + share * plan.warm_start / plan.iterations))
     layout = make_layout(problem.size, plan.tile_side, plan.tile_overlap)
     tile = fullest(problem, layout)
     cost = _forecast(tile, dataclasses.replace(plan, tile_side=0))

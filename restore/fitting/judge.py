@@ -40,6 +40,8 @@ class Fitted:
         trace: the record; of a fit on tiles, theirs one after the other.
         tiles: how many there were; 1 for a whole fit.
         tiles_fitted: how many of them were done when the fit ended.
+        steps_before, seconds_before: on the middle of the picture, with which the fit began; the steps are not counted
+            in `iterations`, the seconds in `seconds`.
         held_out_covariance: of `image` and the noise of the held-out pixels; 0 where it has never seen them.
     """
 
@@ -59,6 +61,8 @@ class Fitted:
     trace: Trace
     tiles: int = 1
     tiles_fitted: int = 1
+    steps_before: int = 0
+    seconds_before: float = 0.0
     held_out_covariance: float = 0.0
 
 

@@ -43,8 +43,8 @@ ENOUGH_HELD_OUT = 250
 """Held-out pixels for which a small picture gives more than `HELD_OUT`."""
 
 ENOUGH_SLOW = 2500
-"""The same for `recorrupted`, whose error on them is also left to the chance of the draws, and for the deep decoder, whose
-error falls so slowly that the chance of fewer pixels ended it hundreds of steps too soon."""
+"""The same for `recorrupted`, whose error on them is also left to the chance of the draws, and for the deep decoder:
+its error falls so slowly that the chance of fewer pixels ended it hundreds of steps too soon."""
 
 STRONGEST_VARYING = 18.0
 """Sigma above which noise that grows with the light is not told well enough: clipped and far from Gaussian."""

@@ -39,9 +39,10 @@ Observe = Callable[[int], Sequence[Observer]]
 def stack_key(problem: Problem, plan: Plan) -> object | None:
     """Return what pictures of one stack have in common; None for a fit that must be alone.
 
-    A recurrence has weights and states that are not stacked, and tiles come one after the other.
+    A recurrence has weights and states that are not stacked; tiles come one after the other, and so do the middle and
+    the whole of a large picture.
     """
-    if plan.cell != "none" or plan.tile_side:
+    if plan.cell != "none" or plan.tile_side or plan.warm_start:
         return None
     common = dataclasses.replace(plan, seed=0)
     return repr(common), tuple(problem.measurement.shape), problem.kind

@@ -21,14 +21,14 @@ from torch import Tensor
 from restore.fitting.checkpoint import Checkpoint
 from restore.fitting.fills import fill_from_neighbours
 from restore.fitting.judge import Fitted
+from restore.fitting.learned import Learned
 from restore.fitting.ledger import Ledger
 from restore.fitting.loop import fit
 from restore.fitting.memory import release
 from restore.fitting.plan import WIDE_RADIUS, make_plan
 from restore.fitting.tile_steps import WARM_RATE, first_steps, is_quick, warm_steps
 from restore.fitting.tiles import make_layout, window
-from restore.fitting.trace import Observer, Step
-from restore.fitting.training import Training
+from restore.fitting.trace import Observer
 from restore.problems.holes import hole_radius
 from restore.problems.problem import Problem
 from restore.settings import FitSettings, Plan
@@ -65,25 +65,6 @@ def fit_tiles(
     Raises FitError as `fit`, KeyboardInterrupt when no tile was done before Ctrl-C.
     """
     return _Tiled(problem, plan, settings, observers, checkpoint).run()
-
-
-class _Learned:
-    """Takes what a fit has learned at its end; an observer."""
-
-    def __init__(self) -> None:
-        self._training: Training | None = None
-
-    def attach(self, training: Training) -> None:
-        """Remember whose."""
-        self._training = training
-
-    def __call__(self, step: Step) -> None:
-        """Do nothing."""
-
-    def taken(self) -> dict[str, Any]:
-        """Return it and let go of the network."""
-        training, self._training = self._training, None
-        return {} if training is None else {**training.learned(), "statistics": training.statistics()}
 
 
 class _Tiled:
@@ -222,7 +203,7 @@ class _Tiled:
                 observer.begin_tile(
                     index + 1 if index in self.done else len(self.done) + 1, len(self.layout.tiles), plan
                 )
-        learner = _Learned()
+        learner = Learned()
         teaches = plan.objective != "fit"
         drawn = teaches and not self.learned
         fitted = fit(part, plan, [*self.observers, learner], start=self.learned if teaches and self.learned else None)

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Layout", "Tile", "make_layout", "window"]
+__all__ = ["Layout", "Tile", "make_layout", "middle", "window"]
+
+MIDDLE = 0.56
+"""Side of a picture's middle, as a share of its own."""
+
+MULTIPLE = 16
+"""Its sides are multiples of this."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,16 @@ def make_layout(size: tuple[int, int], side: int, overlap: int) -> Layout:
         for left in (columns if row % 2 == 0 else columns[::-1])
     ]
     return Layout(size, tuple(tiles), overlap)
+
+
+def middle(size: tuple[int, int]) -> Tile:
+    """Return the part on which the fit of a picture of `size` (H, W) begins.
+
+    >>> middle((512, 768))
+    Tile(top=120, left=176, height=272, width=416)
+    """
+    height, width = (max(MULTIPLE, int(MIDDLE * length) // MULTIPLE * MULTIPLE) for length in size)
+    return Tile((size[0] - height) // 2, (size[1] - width) // 2, height, width)
 
 
 def window(layout: Layout, tile: Tile) -> Tensor:

@@ -32,7 +32,8 @@ class Training(Subject):
     Args:
         problem, plan: of the fit.
         start: what `learned` gave of another fit with such a network, to begin with; None begins with drawn weights.
-            With the `statistics` of its channels on the other picture, normalisation takes them up (`hand_over_`).
+            With the `statistics` of its channels on the other picture, normalisation takes them up (`hand_over_`);
+            its `seconds`, if they are there, count as this fit's.
 
     Attributes:
         networks: all of them.
@@ -61,7 +62,7 @@ class Training(Subject):
         self.warnings: list[str] = []
         self.set_back: list[float] = []
         self.gave_up = False
-        self._began = time.perf_counter()
+        self._began = time.perf_counter() - (0.0 if start is None else start.get("seconds", 0.0))
 
     def step(self, iteration: int) -> Step | None:
         """Do one step of the optimiser and return its state, or None if the fit had to be set back instead."""

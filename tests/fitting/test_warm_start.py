@@ -1,0 +1,160 @@
+"""Large pictures begin on their middle, and go on with what was learned there."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from restore.fitting import Checkpoint, fit, make_plan, warm_start
+from restore.fitting.forecast import forecast
+from restore.fitting.judge import Fitted
+from restore.fitting.stack import stack_key
+from restore.fitting.tiles import middle
+from restore.fitting.trace import Step
+from restore.fitting.warm_start import fit_warm, warm_plan
+from restore.problems.problem import Problem, denoising, inpainting
+from restore.settings import FitSettings, Plan
+
+SMALL: dict[str, Any] = {
+    "network": {"channels": (8, 8), "tail": 1},
+    "device": "cpu",
+    "precision": "float32",
+    "networks": 1,
+}
+SETTINGS = FitSettings(**SMALL)
+SIGMA = 40.0
+
+
+@pytest.fixture(scope="module")
+def truth() -> torch.Tensor:
+    y, x = torch.meshgrid(torch.linspace(0, 9, 96), torch.linspace(0, 12, 128), indexing="ij")
+    return 0.5 + 0.4 * torch.stack([torch.sin(x + phase) * torch.cos(y) for phase in range(3)])
+
+
+@pytest.fixture(scope="module")
+def problem(truth: torch.Tensor) -> Problem:
+    noise = torch.randn(truth.shape, generator=torch.Generator().manual_seed(1))
+    return denoising(truth + SIGMA / 255 * noise, SIGMA)
+
+
+@pytest.fixture
+def plan(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> Plan:
+    """Of a picture that counts as large."""
+    monkeypatch.setattr(warm_start, "LARGE", 96 * 128 - 1)
+    plan = warm_plan(problem, make_plan(problem, SETTINGS), SETTINGS)
+    return dataclasses.replace(plan, warm_start=60, iterations=30)
+
+
+class Watcher:
+    """Notes what it is shown, and presses Ctrl-C in a step."""
+
+    def __init__(self, end: tuple[str, int] | None = None) -> None:
+        self.end, self.what, self.steps = end, "middle", 0
+        self.told: list[tuple[str, int, float]] = []
+        self.sizes: set[tuple[int, ...]] = set()
+
+    def begin_fit(self, what: str, plan: Plan, seconds: float = 0.0) -> None:
+        self.what = what
+        self.told.append((what, plan.iterations, seconds))
+
+    def __call__(self, step: Step) -> None:
+        self.sizes.add(tuple(step.image.shape[-2:]))
+        if (self.what, step.iteration) == self.end:
+            signal.raise_signal(signal.SIGINT)
+
+
+def _error(image: torch.Tensor, truth: torch.Tensor) -> float:
+    return float((image[0] - truth).square().mean())
+
+
+def test_the_plan_shares_the_steps_between_the_middle_and_the_whole() -> None:
+    large = denoising(torch.zeros(3, 400, 500), 25.0)
+    drawn = make_plan(large, SETTINGS)
+    plan = warm_plan(large, drawn, SETTINGS)
+    part = large.part(large.measurement[..., :224, :272], large.known[..., :224, :272])
+    assert plan.warm_start == round(make_plan(part, SETTINGS).iterations / 2)
+    assert 0 < plan.iterations < 0.5 * drawn.iterations and plan.learning_rate < drawn.learning_rate
+    same = {"iterations": drawn.iterations, "learning_rate": drawn.learning_rate, "warm_start": 0}
+    assert dataclasses.replace(plan, **same) == drawn
+    assert 0.5 < forecast(large, plan).seconds / forecast(large, drawn).seconds < 0.75
+    assert stack_key(large, drawn) is not None and stack_key(large, plan) is None
+    chosen = FitSettings(**SMALL, learning_rate=0.01)
+    assert warm_plan(large, make_plan(large, chosen), chosen).learning_rate == 0.01
+
+
+@pytest.mark.parametrize(
+    "asked", [{"iterations": 9}, {"optimizer": "adam"}, {"objective": "fit"}, {"prior": "decoder", "network": {}}]
+)
+def test_other_fits_begin_on_the_whole(asked: dict[str, Any]) -> None:
+    settings = FitSettings(**{**SMALL, **asked})
+    large = denoising(torch.zeros(3, 400, 500), 25.0)
+    assert warm_plan(large, make_plan(large, settings), settings) == make_plan(large, settings)
+
+
+def test_small_pictures_holes_and_gpus_begin_on_the_whole() -> None:
+    small = denoising(torch.zeros(3, 300, 400), 25.0)
+    holed = inpainting(torch.zeros(3, 400, 500), torch.rand(400, 500) < 0.5)
+    for problem in (small, holed):
+        assert warm_plan(problem, make_plan(problem, SETTINGS), SETTINGS).warm_start == 0
+    large = denoising(torch.zeros(3, 400, 500), 25.0)
+    on_gpu = dataclasses.replace(make_plan(large, SETTINGS), device="cuda")
+    assert warm_plan(large, on_gpu, SETTINGS) == on_gpu
+
+
+@pytest.mark.parametrize("size", [(363, 362), (1000, 140), (512, 768)])
+def test_the_middle_is_in_the_middle(size: tuple[int, int]) -> None:
+    tile = middle(size)
+    assert abs(2 * tile.top + tile.height - size[0]) <= 1 and abs(2 * tile.left + tile.width - size[1]) <= 1
+    assert tile.height % 16 == tile.width % 16 == 0
+    assert all(0.4 < part / whole < 0.6 for part, whole in zip((tile.height, tile.width), size, strict=True))
+
+
+def test_what_was_learned_on_the_middle_saves_steps_on_the_whole(
+    problem: Problem, truth: torch.Tensor, plan: Plan
+) -> None:
+    watcher, plain = Watcher(), []
+    fitted = fit_warm(problem, plan, SETTINGS, [watcher, lambda step: plain.append(tuple(step.image.shape[-2:]))])
+    assert watcher.sizes == {(48, 64), (96, 128)} and set(plain) == {(96, 128)}
+    assert [what for what, _, _ in watcher.told] == ["middle", ""] and watcher.told[1][1] == 30
+    assert fitted.steps_before == 60 and fitted.iterations == 30
+    assert 0 < fitted.seconds_before < fitted.trace.seconds[0] < fitted.seconds
+    assert watcher.told[1][2] == fitted.seconds_before
+    drawn = fit(problem, dataclasses.replace(plan, learning_rate=make_plan(problem, SETTINGS).learning_rate))
+    assert _error(fitted.image, truth) < 0.8 * _error(drawn.image, truth)
+
+
+def test_ctrl_c_on_the_middle_shows_the_whole_to_what_was_learned(
+    problem: Problem, truth: torch.Tensor, plan: Plan
+) -> None:
+    fitted = fit_warm(problem, plan, SETTINGS, [Watcher(("middle", 55))])
+    assert (fitted.stop_reason, fitted.iterations, fitted.steps_before) == ("interrupted", 1, 55)
+    assert _error(fitted.image, truth) < 0.5 * (SIGMA / 255) ** 2
+
+
+@pytest.mark.parametrize("end", [("middle", 45), ("", 20)], ids=["middle", "whole"])
+def test_a_fit_that_was_interrupted_goes_on_bit_for_bit(
+    problem: Problem, plan: Plan, tmp_path: Path, end: tuple[str, int]
+) -> None:
+    whole = fit_warm(problem, plan, SETTINGS)
+    path = tmp_path / "fit"
+
+    def run(watchers: Sequence[Watcher]) -> Fitted:
+        return fit_warm(problem, plan, SETTINGS, watchers, Checkpoint(path))
+
+    assert run([Watcher(end)]).stop_reason == "interrupted"
+    assert path.exists() == (end[0] == "") and path.with_name("fit.middle").exists() == (end[0] == "middle")
+    fitted = run([])
+    assert torch.equal(fitted.image, whole.image) and torch.equal(fitted.last, whole.last)
+    assert fitted.steps_before == 60
+    assert not path.with_name("fit.middle").exists()
+
+
+def test_the_time_budget_is_shared(problem: Problem, plan: Plan) -> None:
+    fitted = fit_warm(problem, dataclasses.replace(plan, time_budget=0.0), SETTINGS)
+    assert (fitted.stop_reason, fitted.steps_before, fitted.iterations) == ("time", 1, 1)
