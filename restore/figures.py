@@ -217,8 +217,7 @@ def _warm_start(problem: Problem, fitted: Fitted) -> dict[str, Any] | None:
     if fitted.steps_before == 0:
         return None
     tile = middle(problem.size)
-    size, seconds = [tile.width, tile.height], round(fitted.seconds_before, 3)
-    return {"size": size, "iterations": fitted.steps_before, "seconds": seconds}
+    return {"size": [tile.width, tile.height], "iterations": fitted.steps_before}
 
 
 def _tiles(problem: Problem, plan: Plan, fitted: Fitted) -> dict[str, Any] | None:

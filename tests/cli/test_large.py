@@ -31,7 +31,6 @@ def test_what_was_done_is_told(process: Call, large: tuple[Path, Path], tmp_path
     told = process("denoise", large[0], "--reference", large[1], "-o", tmp_path / "o.png", "--json", *QUICK)
     report = told.report
     assert report["warm_start"]["size"] == [224, 176] and report["warm_start"]["iterations"] >= 1
-    assert 0 < report["warm_start"]["seconds"] < report["seconds"]
     assert "steps on the middle 224x176, then " in told.stderr
     assert report["stop_reason"] == "time"
 
