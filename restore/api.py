@@ -34,9 +34,11 @@ def denoise(
         sigma: standard deviation of the noise on the scale of 0 to 255, whatever the dtype (for float data 255 stands
             for the whole range of the data); `auto` estimates it.
         reference: the true picture, for figures only: the fit never sees it.
-        observers: called after each step with its `Step`.
+        observers: called after each step with its `Step`, on the middle of a large picture only if they have a method
+            `begin_fit` (`restore.fitting.warm_start.fit_warm`).
         announce: called once before the first step with the problem and the plan.
         health: whether to look into the network every 25 steps; gives `gradient_health` of the report, and `health`.
+            With it, `baseline` or `uncertainty`, a large picture is fitted whole from drawn weights.
         baseline: `unnormalized` also fits the same network without normalisation, `fair` with rates tuned for all and
             further controls: `baseline` of the report and of the result.
         say: told of the progress of the baseline.

@@ -73,6 +73,8 @@ POLARITY_HINT = (
 class Watch:
     """What looks at a fit and never steers it; the attributes are arguments of `restore.denoise`.
 
+    But `health`, `baseline` and `uncertainty` look at one network from its first step to its last: with them a large
+    picture is fitted whole from drawn weights.
     `memory_share` is the part of the free memory that is this fit's, where several processes share it.
     """
 
@@ -125,7 +127,7 @@ class Session:
             self.plan = warm_plan(self.problem, self.plan, self._settings)
         if self.plan.tile_side and diagnosed:
             raise UsageError(
-                f"{given.picture.name!r} takes more memory than it may, so it would be fitted on tiles, where "
+                f"{given.picture.name!r} takes more memory than it may, or was begun on tiles, where "
                 "health, baseline and uncertainty (--health, --baseline, --save-uncertainty) have no meaning: leave "
                 "them out, or allow more with --max-memory."
             )

@@ -111,7 +111,8 @@ MaxMemory: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "--max-memory",
-        help="Above this (4GiB, 900MiB) a picture is fitted on tiles; default: 80 % of what is free.",
+        help="Above this (4GiB, 900MiB) a picture is fitted on tiles; default: 80 % of what is free, and denoising on "
+        "a CPU takes tiles above half a megapixel.",
         rich_help_panel=FIT,
     ),
 ]

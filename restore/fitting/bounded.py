@@ -32,7 +32,7 @@ OVERLAP = 64
 SMALL = 2**18
 """Pixels up to which a picture is not asked what it takes, unless a limit was given."""
 
-WHOLE = 2**19
+MOST_WHOLE = 2**19
 """Pixels above which a fit on a CPU takes tiles unasked, where they hand on what they learn: less time and memory
 (docs/big-pictures.md)."""
 
@@ -179,7 +179,7 @@ def _attempt(
 
 def _gains(problem: Problem, plan: Plan, settings: FitSettings) -> bool:
     """Whether tiles are better than a whole fit that the memory would allow; on a GPU they would only idle it."""
-    large = problem.size[0] * problem.size[1] > WHOLE
+    large = problem.size[0] * problem.size[1] > MOST_WHOLE
     return large and torch.device(plan.device).type == "cpu" and hands_on(plan, settings, problem.kind)
 
 

@@ -139,10 +139,6 @@ class Checkpoint:
         except (InputError, TypeError, ValueError):
             return None
 
-    def beside(self, name: str) -> Checkpoint:
-        """Return one of a fit that comes before this one, in a file of its own beside it."""
-        return Checkpoint(self.path.with_name(f"{self.path.name}.{name}"), self.every, self.strict)
-
     def remove(self) -> None:
         """Delete the file: the fit has ended, and its result is safe."""
         self.path.unlink(missing_ok=True)

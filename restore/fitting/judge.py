@@ -108,6 +108,7 @@ class Judge:
         precision: str,
         set_back: Sequence[float] = (),
         warnings: Sequence[str] = (),
+        before: tuple[int, float] = (0, 0.0),
     ) -> Fitted:
         """Return what came of the fit, which ended for the `reason`.
 
@@ -140,6 +141,8 @@ class Judge:
             warnings=tuple(warnings),
             trace=self._trace,
             held_out_covariance=covariance,
+            steps_before=before[0],
+            seconds_before=before[1],
         )
 
     def _scores(self, image: Tensor) -> tuple[float | None, float | None, float]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
+from torch import Tensor
+
 from restore.fitting.checkpoint import Checkpoint, parts_of
 from restore.fitting.judge import Fitted, Judge
 from restore.fitting.trace import Observer
@@ -22,6 +24,9 @@ def fit(
     observers: Sequence[Observer] = (),
     checkpoint: Checkpoint | None = None,
     start: Mapping[str, Any] | None = None,
+    *,
+    before: tuple[int, float] = (0, 0.0),
+    held_out: Tensor | None = None,
 ) -> Fitted:
     """Fit an untrained network to the measurement of `problem` as `plan` says, and return the best image.
 
@@ -32,10 +37,11 @@ def fit(
         observers: called after every step.
         checkpoint: where the fit goes on from, and is kept now and then and at Ctrl-C.
         start: what `Training.learned` gave of a fit of another picture, to begin with instead of drawn weights.
+        before, held_out: as for `Training`.
 
     Raises FitError when no image came of it, UsageError for a plan whose parts do not go together.
     """
-    training = Training(problem, plan, start)
+    training = Training(problem, plan, start, before=before, held_out=held_out)
     judge = Judge(training, observers)
     for observer in observers:
         if hasattr(observer, "attach"):
@@ -67,4 +73,5 @@ def fit(
         precision=training.precision,
         set_back=training.set_back,
         warnings=training.warnings,
+        before=training.before,
     )

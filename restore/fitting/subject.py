@@ -19,7 +19,7 @@ from restore.problems.padding import Padding
 from restore.problems.problem import Problem
 from restore.settings import Plan
 
-__all__ = ["Subject", "mean_image"]
+__all__ = ["Subject", "held_out_pixels", "mean_image"]
 
 DRAWS = 2**31
 """Added to the seed for the draws of the steps, so that they do not repeat those of the initial weights.
@@ -36,6 +36,15 @@ def mean_image(images: Sequence[Tensor]) -> Tensor:
     return images[0] if len(images) == 1 else torch.stack(list(images)).mean(dim=0)
 
 
+def held_out_pixels(problem: Problem, plan: Plan) -> Tensor:
+    """Return bool (1, 1, H, W), on the plan's device: the pixels of `problem` that its fit will never score."""
+    return choose_held_out(problem.known.to(plan.device), plan.held_out, _generator(plan))
+
+
+def _generator(plan: Plan) -> torch.Generator:
+    return torch.Generator(plan.device).manual_seed(DRAWS + plan.seed)
+
+
 class Subject:
     """A measurement, all that a step draws of it, and the running average of the images that stand for it.
 
@@ -43,6 +52,7 @@ class Subject:
         problem: the measurement.
         plan: of the fit.
         prior: the network, for the sizes that it can make and its code; it is not kept.
+        held_out: pixels that are never scored, where they are not for this subject to draw.
 
     Attributes:
         problem: on the plan's device.
@@ -53,12 +63,13 @@ class Subject:
         jump: of the loss, as a factor, that says that the fit has gone wrong.
     """
 
-    def __init__(self, problem: Problem, plan: Plan, prior: Prior) -> None:
+    def __init__(self, problem: Problem, plan: Plan, prior: Prior, held_out: Tensor | None = None) -> None:
         self.device = torch.device(plan.device)
         self.problem = problem.to(self.device)
         self.plan = plan
-        generator = torch.Generator(self.device).manual_seed(DRAWS + plan.seed)
-        self.held_out = choose_held_out(self.problem.known, plan.held_out, generator)
+        generator = _generator(plan)
+        drawn = choose_held_out(self.problem.known, plan.held_out, generator)
+        self.held_out = drawn if held_out is None else held_out.to(self.device)
         padding = Padding(problem.size, prior.multiple, prior.minimum)
         self._objective = make_objective(self.problem, plan, prior, padding, self.held_out, generator)
         self._generators = [generator, *(each for each in self._objective.generators if each is not generator)]

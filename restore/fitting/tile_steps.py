@@ -1,4 +1,4 @@
-"""How many steps the tiles of a big picture take, by what the one before has learned."""
+"""How many steps the parts of a big picture take, by what the one before has learned: tiles, or its middle and it."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def warm_steps(plan: Plan, settings: FitSettings, kind: str) -> int:
 
 
 def first_steps(plan: Plan, settings: FitSettings, kind: str) -> int:
-    """Return the largest number of steps of the first tile, where `plan` is that of a picture of its size."""
+    """Return the largest number of steps of the first part, where `plan` is that of a picture of its size."""
     return max(FEWEST, round(FIRST_MUON * plan.iterations)) if hands_on(plan, settings, kind) else plan.iterations
 
 
 def hands_on(plan: Plan, settings: FitSettings, kind: str) -> bool:
-    """Whether tiles learn so much from one another that all of them are sooner done than a whole fit."""
+    """Whether parts learn so much from one another that all of them are sooner done than a fit from drawn weights."""
     return plan.objective != "fit" and settings.iterations is None and is_quick(plan, kind)
 
 

@@ -29,11 +29,15 @@ from restore.fitting.plan import WIDE_RADIUS, make_plan
 from restore.fitting.tile_steps import WARM_RATE, first_steps, is_quick, warm_steps
 from restore.fitting.tiles import make_layout, window
 from restore.fitting.trace import Observer
+from restore.fitting.training import Training
 from restore.problems.holes import hole_radius
 from restore.problems.problem import Problem
 from restore.settings import FitSettings, Plan
 
 __all__ = ["fit_tiles"]
+
+GLANCES = 20.0
+"""Seconds after Ctrl-C within which tiles that had no turn are looked at."""
 
 SEED_STEP = 1_000_003
 """Between the seeds of neighbouring tiles, so that they draw different pixels."""
@@ -231,38 +235,34 @@ class _Tiled:
             raise KeyboardInterrupt
 
     def _finish(self) -> int:
-        """Join the tiles that had no turn, and return how many are more than what was measured there."""
-        shown, again = 0, False
+        """Join the tiles that had no turn, and return how many are more than what was measured there.
+
+        That ends with another Ctrl-C, after `GLANCES` seconds, or when the memory runs out.
+        """
+        shown, end = 0, time.perf_counter() + GLANCES
         for index in self._left():
-            image = None
+            tile, image = self.layout.tiles[index], None
             try:
-                image = None if again else self._glance(index)
-            except KeyboardInterrupt:
-                again = True
+                image = self._glance(index) if time.perf_counter() < end else None
+            except (KeyboardInterrupt, RuntimeError, MemoryError):
+                end = 0.0
             shown += image is not None
-            tile = self.layout.tiles[index]
             given = self._as_given(tile.cut(self.problem.measurement), tile.cut(self.problem.known))
             self._join(index, given if image is None else image)
         return shown
 
     def _glance(self, index: int) -> Tensor | None:
-        """Return what the networks make of a tile that they have not learned; None where that is no use.
-
-        Raises KeyboardInterrupt.
-        """
-        measurement, known = self._seen(index)
-        part = self.problem.part(measurement, known)
-        if not self.learned or not bool(known.any()) or (self.problem.kind == "inpaint" and bool(known.all())):
+        """Return what the networks make of a tile that they have not learned; None where that is no use."""
+        tile = self.layout.tiles[index]
+        part = self.problem.part(tile.cut(self.problem.measurement), tile.cut(self.problem.known))
+        if not self.learned or part.kind != "denoise":
             return None
-        plan = dataclasses.replace(make_plan(part, self.settings), iterations=1, time_budget=None)
-        if plan.objective == "fit":
+        plan = make_plan(part, self.settings)
+        image = Training(part, plan, self.learned).glance().cpu()
+        release(plan.device)
+        # Of an image that has nothing of the noise, the measurement differs by the noise and by the image's error.
+        if not (image - part.measurement)[part.known.expand_as(image)].square().mean() < 2 * (part.sigma / 255) ** 2:
             return None
-        fitted = fit(part, plan, start=self.learned)
-        if fitted.stop_reason == "interrupted":
-            raise KeyboardInterrupt
-        if fitted.stop_reason == "diverged" or not _closer(part, fitted, otherwise=False):
-            return None
-        image = fitted.image.cpu()
         return part.unclipped(image) if plan.unclips else image
 
     def _as_given(self, measurement: Tensor, known: Tensor) -> Tensor:
@@ -289,15 +289,8 @@ def _useful(problem: Problem, fitted: Fitted) -> bool:
     The mean squared error on held-out pixels is that of the image plus sigma^2, and that of the measurement sigma^2.
     Without held-out pixels nothing is known; a budget of time was meant to be enough, Ctrl-C came unforeseen.
     """
-    if fitted.stop_reason not in ("interrupted", "time"):
-        return True
-    return _closer(problem, fitted, otherwise=fitted.stop_reason == "time")
-
-
-def _closer(problem: Problem, fitted: Fitted, *, otherwise: bool) -> bool:
-    """Whether held-out pixels call an image closer to the truth than the measurement; `otherwise` if there are none."""
-    if problem.kind == "inpaint" or problem.sigma == 0:
+    if fitted.stop_reason not in ("interrupted", "time") or problem.kind == "inpaint" or problem.sigma == 0:
         return True
     if fitted.held_out_error is None:
-        return otherwise
+        return fitted.stop_reason == "time"
     return fitted.held_out_error < 2 * (problem.sigma / 255) ** 2

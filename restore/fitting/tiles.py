@@ -83,7 +83,7 @@ def middle(size: tuple[int, int]) -> Tile:
     >>> middle((512, 768))
     Tile(top=120, left=176, height=272, width=416)
     """
-    height, width = (max(MULTIPLE, int(MIDDLE * length) // MULTIPLE * MULTIPLE) for length in size)
+    height, width = (min(length, max(MULTIPLE, int(MIDDLE * length) // MULTIPLE * MULTIPLE)) for length in size)
     return Tile((size[0] - height) // 2, (size[1] - width) // 2, height, width)
 
 

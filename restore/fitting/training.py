@@ -16,6 +16,7 @@ from restore.cells import project_
 from restore.fitting.acceleration import Calls
 from restore.fitting.handover import channel_statistics, hand_over_
 from restore.fitting.network import build_priors, make_optimizer
+from restore.fitting.objectives import Score
 from restore.fitting.precision import arithmetic
 from restore.fitting.rescue import Rescue
 from restore.fitting.subject import Subject, mean_image
@@ -32,8 +33,9 @@ class Training(Subject):
     Args:
         problem, plan: of the fit.
         start: what `learned` gave of another fit with such a network, to begin with; None begins with drawn weights.
-            With the `statistics` of its channels on the other picture, normalisation takes them up (`hand_over_`);
-            its `seconds`, if they are there, count as this fit's.
+            With the `statistics` of its channels on the other picture, normalisation takes them up (`hand_over_`).
+        before: steps and seconds of that other fit, if it was the beginning of this one.
+        held_out: bool (1, 1, H, W), pixels that are never scored; None draws them.
 
     Attributes:
         networks: all of them.
@@ -42,12 +44,21 @@ class Training(Subject):
         warnings: what went wrong so far, in sentences.
         set_back: the losses of the steps that were set back, and of the one at which the fit gave up.
         gave_up: whether the fit diverged for good.
+        before: steps and seconds with which the fit began; the seconds count as this fit's, the steps do not.
     """
 
-    def __init__(self, problem: Problem, plan: Plan, start: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        plan: Plan,
+        start: Mapping[str, Any] | None = None,
+        *,
+        before: tuple[int, float] = (0, 0.0),
+        held_out: Tensor | None = None,
+    ) -> None:
         priors = build_priors(problem, plan)
         self.prior, self.networks = priors[0], nn.ModuleList(priors)
-        super().__init__(problem, plan, self.prior)
+        super().__init__(problem, plan, self.prior, held_out)
         self._calls = Calls(priors, plan.accelerate, self.device)
         self._optimizer = make_optimizer(self.networks, plan)
         self.precision = plan.precision
@@ -62,7 +73,8 @@ class Training(Subject):
         self.warnings: list[str] = []
         self.set_back: list[float] = []
         self.gave_up = False
-        self._began = time.perf_counter() - (0.0 if start is None else start.get("seconds", 0.0))
+        self.before = before
+        self._began = time.perf_counter() - before[1]
 
     def step(self, iteration: int) -> Step | None:
         """Do one step of the optimiser and return its state, or None if the fit had to be set back instead."""
@@ -118,6 +130,7 @@ class Training(Subject):
             "warnings": self.warnings,
             "set_back": self.set_back,
             "seconds": self.seconds,
+            "before": self.before,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -128,6 +141,7 @@ class Training(Subject):
         self._rescue.restore(state["rescue"])
         self.precision, self.warnings, self.set_back = state["precision"], state["warnings"], state["set_back"]
         self._began = time.perf_counter() - state["seconds"]
+        self.before = state["before"]
 
     @property
     def parameters(self) -> int:
@@ -139,16 +153,22 @@ class Training(Subject):
         """Seconds since the first step could begin."""
         return time.perf_counter() - self._began
 
+    def glance(self) -> Tensor:
+        """Return the image (1, C, H, W) that the networks make of the measurement, without a step."""
+        return mean_image([image for image, _ in self._shown()])
+
     def _show(self) -> float:
         """Show every network what a step would, and return what it would be worth."""
-        losses = []
+        return statistics.fmean(score.loss.item() for _, score in self._shown())
+
+    def _shown(self) -> list[tuple[Tensor, Score]]:
+        shown = []
         with arithmetic(self.precision, self.device), torch.no_grad():
             for network in self.networks:
                 draw = self.usual()
                 # Not the recorded graph, which takes the place of `network.forward` and knows no hooks.
-                output = type(network).forward(network, *draw.inputs)
-                losses.append(self.score(output, draw)[1].loss.item())
-        return statistics.fmean(losses)
+                shown.append(self.score(type(network).forward(network, *draw.inputs), draw))
+        return shown
 
     def _take_over(self, statistics: Mapping[str, Tensor]) -> None:
         """Be the same function as where the `statistics` are from, if that is of use on this picture."""

@@ -7,8 +7,9 @@ middle, and then some on the whole picture, with the weights of before, handed o
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from restore.fitting.learned import Learned
 from restore.fitting.loop import fit
 from restore.fitting.memory import release
 from restore.fitting.plan import make_plan
+from restore.fitting.subject import held_out_pixels
 from restore.fitting.tile_steps import WARM_RATE, first_steps, hands_on
 from restore.fitting.tiles import middle
 from restore.fitting.trace import Observer
@@ -30,7 +32,7 @@ __all__ = ["fit_warm", "warm_plan"]
 LARGE = 2**17
 """Pixels above which a fit on a CPU begins on the middle; a GPU is as fast on the whole."""
 
-WHOLE = 0.45
+REST = 0.45
 """Steps on the whole picture then, as a multiple of those from drawn weights."""
 
 
@@ -47,7 +49,7 @@ def warm_plan(problem: Problem, plan: Plan, settings: FitSettings) -> Plan:
     before = first_steps(make_plan(_part(problem), settings), settings, problem.kind)
     rate = plan.learning_rate * (WARM_RATE if settings.learning_rate is None else 1.0)
     return dataclasses.replace(
-        plan, iterations=max(1, round(WHOLE * plan.iterations)), learning_rate=rate, warm_start=before
+        plan, iterations=max(1, round(REST * plan.iterations)), learning_rate=rate, warm_start=before
     )
 
 
@@ -60,43 +62,47 @@ def fit_warm(
 ) -> Fitted:
     """Fit the middle and then the whole, as `warm_plan` planned it; without a warm start, what `fit` gives.
 
-    The steps on the middle are not counted, but their seconds are. Ctrl-C before the whole was seen shows it once to
-    what was learned.
+    The steps on the middle are not counted, but their seconds are. The pixels that are held out of the whole are held
+    out of the middle too. Ctrl-C on the middle shows the whole once to what was learned. A middle that diverges is left
+    behind: the whole is fitted from drawn weights.
 
     Args:
         observers: called after every step on the whole picture. One that has a method `begin_fit` is also called on the
             middle, and first told what is fitted, in a word, the plan, and the seconds that went before.
-        checkpoint: keeps the fit of the whole; that of the middle has a file beside it until then.
+        checkpoint: keeps the fit of the whole; a fit that is killed on the middle begins anew.
 
     Raises FitError, UsageError as `fit`.
     """
-    if plan.warm_start == 0 or (checkpoint is not None and checkpoint.kept_plan() is not None):
-        return dataclasses.replace(fit(problem, plan, observers, checkpoint), steps_before=plan.warm_start)
-    part = _part(problem)
-    budget = plan.time_budget
+    if plan.warm_start == 0 or (checkpoint is not None and checkpoint.found(problem, plan)):
+        return fit(problem, plan, observers, checkpoint)
+    tile, budget = middle(problem.size), plan.time_budget
     if budget is not None:
-        own, rest = plan.warm_start * part.known.numel(), plan.iterations * problem.known.numel()
+        own, rest = plan.warm_start * tile.height * tile.width, plan.iterations * problem.known.numel()
         budget *= own / (own + rest)
-    before = dataclasses.replace(make_plan(part, settings), iterations=plan.warm_start, time_budget=budget)
+    part = _part(problem)
+    begun = dataclasses.replace(make_plan(part, settings), iterations=plan.warm_start, time_budget=budget)
     told: list[Any] = [observer for observer in observers if hasattr(observer, "begin_fit")]
-    learned = Learned()
     for observer in told:
-        observer.begin_fit("middle", before)
-    beside = None if checkpoint is None else checkpoint.beside("middle")
-    first = fit(part, before, [*told, learned], beside)
+        observer.begin_fit("middle", begun, 0.0)
+    learned = Learned()
+    first = fit(part, begun, [*told, learned], held_out=tile.cut(held_out_pixels(problem, plan)))
+    start: Mapping[str, Any] | None = learned.taken()
+    release(plan.device)
     for observer in told:
         observer.begin_fit("", plan, first.seconds)
-    start = learned.taken()
-    release(plan.device)
-    start = {} if first.stop_reason == "diverged" else {**start, "seconds": first.seconds}
-    if first.stop_reason == "interrupted":
+    before = (first.iterations, first.seconds)
+    if first.stop_reason == "diverged":
+        start, plan, checkpoint = None, make_plan(problem, settings), None  # it would not be known again
+    fitted = None
+    if first.stop_reason != "interrupted":
+        with contextlib.suppress(KeyboardInterrupt):  # before the first step on the whole
+            fitted = fit(problem, plan, observers, checkpoint, start, before=before)
+    if fitted is None:
         glance = dataclasses.replace(plan, iterations=1)
-        fitted = dataclasses.replace(fit(problem, glance, observers, start=start), stop_reason="interrupted")
-    else:
-        fitted = fit(problem, plan, observers, checkpoint, start=start or None)
-        if beside is not None:
-            beside.remove()
-    return dataclasses.replace(fitted, steps_before=first.iterations, seconds_before=first.seconds)
+        fitted = fit(problem, glance, observers, None, start, before=before)
+        fitted = dataclasses.replace(fitted, stop_reason="interrupted")
+    warnings = tuple(dict.fromkeys((*first.warnings, *fitted.warnings)))
+    return dataclasses.replace(fitted, warnings=warnings, set_back=(*first.set_back, *fitted.set_back))
 
 
 def _part(problem: Problem) -> Problem:

@@ -89,7 +89,7 @@ def estimate(trials: Sequence[Trial], records: Mapping[str, Record]) -> list[Cos
             step, rest = told.seconds / plan.iterations, 0.0
             if _kind(trial) in measured:
                 step = measured[_kind(trial)]
-            elif step < SHORT:
+            elif step < SHORT and not plan.warm_start and not plan.tile_side:  # whose steps are not all alike
                 step, rest = _tried(trial)
             known[_kind(trial)] = Cost(plan.iterations, step * plan.iterations + rest, told.memory_mb)
     return [known[_kind(trial)] for trial in trials]

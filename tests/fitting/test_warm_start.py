@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import signal
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from restore.errors import UsageError
 from restore.fitting import Checkpoint, fit, make_plan, warm_start
 from restore.fitting.forecast import forecast
 from restore.fitting.judge import Fitted
 from restore.fitting.stack import stack_key
 from restore.fitting.tiles import middle
 from restore.fitting.trace import Step
+from restore.fitting.training import Training
 from restore.fitting.warm_start import fit_warm, warm_plan
 from restore.problems.problem import Problem, denoising, inpainting
 from restore.settings import FitSettings, Plan
@@ -107,10 +108,13 @@ def test_small_pictures_holes_and_gpus_begin_on_the_whole() -> None:
     assert warm_plan(large, on_gpu, SETTINGS) == on_gpu
 
 
-@pytest.mark.parametrize("size", [(363, 362), (1000, 140), (512, 768)])
+@pytest.mark.parametrize("size", [(363, 362), (1000, 140), (512, 768), (9, 20_000)])
 def test_the_middle_is_in_the_middle(size: tuple[int, int]) -> None:
     tile = middle(size)
     assert abs(2 * tile.top + tile.height - size[0]) <= 1 and abs(2 * tile.left + tile.width - size[1]) <= 1
+    if min(size) < 16:
+        assert (tile.top, tile.height) == (0, 9)
+        return
     assert tile.height % 16 == tile.width % 16 == 0
     assert all(0.4 < part / whole < 0.6 for part, whole in zip((tile.height, tile.width), size, strict=True))
 
@@ -137,24 +141,73 @@ def test_ctrl_c_on_the_middle_shows_the_whole_to_what_was_learned(
     assert _error(fitted.image, truth) < 0.5 * (SIGMA / 255) ** 2
 
 
-@pytest.mark.parametrize("end", [("middle", 45), ("", 20)], ids=["middle", "whole"])
-def test_a_fit_that_was_interrupted_goes_on_bit_for_bit(
-    problem: Problem, plan: Plan, tmp_path: Path, end: tuple[str, int]
+def test_a_fit_that_was_interrupted_on_the_whole_goes_on_bit_for_bit(
+    problem: Problem, plan: Plan, tmp_path: Path
 ) -> None:
     whole = fit_warm(problem, plan, SETTINGS)
     path = tmp_path / "fit"
-
-    def run(watchers: Sequence[Watcher]) -> Fitted:
-        return fit_warm(problem, plan, SETTINGS, watchers, Checkpoint(path))
-
-    assert run([Watcher(end)]).stop_reason == "interrupted"
-    assert path.exists() == (end[0] == "") and path.with_name("fit.middle").exists() == (end[0] == "middle")
-    fitted = run([])
+    assert fit_warm(problem, plan, SETTINGS, [Watcher(("middle", 45))], Checkpoint(path)).iterations == 1
+    assert list(tmp_path.iterdir()) == []
+    halted = fit_warm(problem, plan, SETTINGS, [Watcher(("", 20))], Checkpoint(path))
+    assert (halted.stop_reason, halted.iterations) == ("interrupted", 20)
+    watcher = Watcher()
+    fitted = fit_warm(problem, plan, SETTINGS, [watcher], Checkpoint(path))
+    assert watcher.sizes == {(96, 128)}  # the middle is not fitted again
     assert torch.equal(fitted.image, whole.image) and torch.equal(fitted.last, whole.last)
-    assert fitted.steps_before == 60
-    assert not path.with_name("fit.middle").exists()
+    assert (fitted.steps_before, fitted.seconds_before) == (halted.steps_before, halted.seconds_before)
 
 
-def test_the_time_budget_is_shared(problem: Problem, plan: Plan) -> None:
-    fitted = fit_warm(problem, dataclasses.replace(plan, time_budget=0.0), SETTINGS)
-    assert (fitted.stop_reason, fitted.steps_before, fitted.iterations) == ("time", 1, 1)
+def test_the_checkpoint_of_another_fit_begins_anew_or_is_refused(problem: Problem, plan: Plan, tmp_path: Path) -> None:
+    path = tmp_path / "fit"
+    other = dataclasses.replace(plan, learning_rate=0.001, warm_start=0)
+    assert fit_warm(problem, other, SETTINGS, [Watcher(("middle", 20))], Checkpoint(path)).iterations == 20
+    with pytest.raises(UsageError, match="learning_rate"):
+        fit_warm(problem, plan, SETTINGS, checkpoint=Checkpoint(path))
+    fitted = fit_warm(problem, plan, SETTINGS, checkpoint=Checkpoint(path, strict=False))
+    assert fitted.steps_before == 60 and any("started anew" in warning for warning in fitted.warnings)
+
+
+def test_the_middle_never_sees_what_the_whole_is_judged_by(
+    problem: Problem, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    masks = []
+
+    def spy(part: Problem, begun: Plan, *given: Any, **named: Any) -> Fitted:
+        masks.append(named.get("held_out"))
+        return fit(part, begun, *given, **named)
+
+    monkeypatch.setattr(warm_start, "fit", spy)
+    fit_warm(problem, dataclasses.replace(plan, warm_start=1, iterations=1), SETTINGS)
+    held_out = Training(problem, plan).held_out
+    assert masks[1] is None and torch.equal(masks[0], middle(problem.size).cut(held_out))
+    assert 0.02 < float(masks[0].float().mean()) < 0.08
+
+
+def test_a_middle_that_diverges_is_left_behind(
+    problem: Problem, plan: Plan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def diverge(part: Problem, begun: Plan, *given: Any, **named: Any) -> Fitted:
+        fitted = fit(part, dataclasses.replace(begun, iterations=2), *given, **named)
+        if part.size == problem.size:
+            assert named["before"][0] == 2 and begun.learning_rate == make_plan(problem, SETTINGS).learning_rate
+            return fitted
+        return dataclasses.replace(fitted, stop_reason="diverged", warnings=("gave up",), set_back=(1.0,))
+
+    monkeypatch.setattr(warm_start, "fit", diverge)
+    fitted = fit_warm(problem, plan, SETTINGS, checkpoint=Checkpoint(tmp_path / "fit"))
+    assert "gave up" in fitted.warnings and fitted.set_back == (1.0,)
+    assert fitted.stop_reason == "iterations" and 0 < fitted.seconds_before < fitted.seconds
+
+
+def test_the_time_budget_is_shared(problem: Problem, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    budgets = []
+
+    def spy(part: Problem, begun: Plan, *given: Any, **named: Any) -> Fitted:
+        budgets.append(begun.time_budget)
+        return fit(part, dataclasses.replace(begun, iterations=1), *given, **named)
+
+    monkeypatch.setattr(warm_start, "fit", spy)
+    fit_warm(problem, dataclasses.replace(plan, time_budget=100.0), SETTINGS)
+    assert budgets == [pytest.approx(100 / 3), 100.0]  # 60 steps of a quarter, 30 of the whole
+    ended = fit_warm(problem, dataclasses.replace(plan, time_budget=0.0), SETTINGS)
+    assert (ended.stop_reason, ended.steps_before) == ("time", 1)
