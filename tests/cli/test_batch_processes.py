@@ -21,7 +21,7 @@ from PIL import Image
 Array = np.ndarray[Any, Any]
 
 STEPS = 40
-PICTURES = 6
+PICTURES = 5
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
@@ -69,7 +69,7 @@ def test_kill_9_at_ten_random_moments(scans: Path, tmp_path: Path, whole: dict[s
     clean, draw = tmp_path / "clean", random.Random(0)
     for attempt in range(10):
         process = start(scans, clean, workers=1 + attempt % 2)
-        time.sleep(draw.uniform(0.5, 5))
+        time.sleep(draw.uniform(0.5, 4))
         before = endings(clean)
         process.kill()
         process.communicate(timeout=300)
