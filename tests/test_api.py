@@ -390,9 +390,9 @@ def test_too_little_memory_is_told_with_remedies(
     def fails(*words: Any) -> None:
         raise error
 
-    monkeypatch.setattr("restore.fitting.bounded.fit", fails)
+    monkeypatch.setattr("restore.fitting.bounded.fit_warm", fails)
     with pytest.raises(FitError, match=r"not enough memory on cpu to fit .*: crop or shrink the picture"):
         restore.denoise(noisy, device="cpu")
-    monkeypatch.setattr("restore.fitting.bounded.fit", lambda *words: 1 / 0)
+    monkeypatch.setattr("restore.fitting.bounded.fit_warm", lambda *words: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         restore.denoise(noisy, device="cpu")
