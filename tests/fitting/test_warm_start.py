@@ -29,7 +29,7 @@ SMALL: dict[str, Any] = {
     "networks": 1,
 }
 SETTINGS = FitSettings(**SMALL)
-SIGMA = 40.0
+SIGMA = 26.0
 
 
 @pytest.fixture(scope="module")
@@ -98,10 +98,11 @@ def test_other_fits_begin_on_the_whole(asked: dict[str, Any]) -> None:
     assert warm_plan(large, make_plan(large, settings), settings) == make_plan(large, settings)
 
 
-def test_small_pictures_holes_and_gpus_begin_on_the_whole() -> None:
+def test_small_pictures_strong_noise_holes_and_gpus_begin_on_the_whole() -> None:
     small = denoising(torch.zeros(3, 300, 400), 25.0)
+    strong = denoising(torch.zeros(3, 400, 500), 30.0)
     holed = inpainting(torch.zeros(3, 400, 500), torch.rand(400, 500) < 0.5)
-    for problem in (small, holed):
+    for problem in (small, strong, holed):
         assert warm_plan(problem, make_plan(problem, SETTINGS), SETTINGS).warm_start == 0
     large = denoising(torch.zeros(3, 400, 500), 25.0)
     on_gpu = dataclasses.replace(make_plan(large, SETTINGS), device="cuda")
