@@ -108,7 +108,7 @@ def tile_plan(problem: Problem, plan: Plan, settings: FitSettings, side: int) ->
     part = fullest(problem, make_layout(problem.size, side, overlap))
     steps = plan.iterations if settings.iterations is not None else make_plan(part, settings).iterations
     whole = dataclasses.replace(plan, iterations=steps)
-    steps, warm = (count(whole, settings, problem.kind) for count in (first_steps, warm_steps))
+    steps, warm = (count(whole, settings, problem) for count in (first_steps, warm_steps))
     return dataclasses.replace(plan, iterations=steps, tile_side=side, tile_overlap=overlap, tile_iterations=warm)
 
 
@@ -180,7 +180,7 @@ def _attempt(
 def _gains(problem: Problem, plan: Plan, settings: FitSettings) -> bool:
     """Whether tiles are better than a whole fit that the memory would allow; on a GPU they would only idle it."""
     large = problem.size[0] * problem.size[1] > MOST_WHOLE
-    return large and torch.device(plan.device).type == "cpu" and hands_on(plan, settings, problem.kind)
+    return large and torch.device(plan.device).type == "cpu" and hands_on(plan, settings, problem)
 
 
 def _splits(problem: Problem, side: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from restore.problems.problem import Problem
 from restore.settings import FitSettings, Plan
 
 __all__ = ["WARM_RATE", "first_steps", "hands_on", "is_quick", "warm_steps"]
@@ -15,6 +16,12 @@ FEWEST = 40
 WARM_MUON, FEWEST_MUON = 0.25, 20
 """The same of denoising by Muon, which is soon where it was: the rest of the steps is there to be averaged."""
 
+STRONGEST = 27.0
+"""Sigma above which a part's noise is learned by heart: at 50 parts cost 1.4 dB and more (docs/big-pictures.md)."""
+
+WARM_STRONG = 0.14
+"""The same above it, where tiles are for want of memory alone."""
+
 FIRST_MUON = 0.5
 """Steps of the first tile then, which has another turn, as a multiple of those of a picture of its size."""
 
@@ -22,32 +29,33 @@ WARM_RATE = 0.67
 """Learning rate of such a tile, as a multiple of that from drawn weights: it has less to learn, and scatters less."""
 
 
-def warm_steps(plan: Plan, settings: FitSettings, kind: str) -> int:
+def warm_steps(plan: Plan, settings: FitSettings, problem: Problem) -> int:
     """Return the largest number of steps of a tile of this `plan` that begins with another's weights; 0 for none.
 
     A number of steps that was asked for holds for every tile.
-
-    Args:
-        kind: of the problem.
     """
     if plan.objective == "fit":
         return 0
     if settings.iterations is not None:
         return plan.iterations
-    warm, fewest = (WARM_MUON, FEWEST_MUON) if is_quick(plan, kind) else (WARM, FEWEST)
+    warm, fewest = WARM, FEWEST
+    if is_quick(plan, problem):
+        warm, fewest = WARM_MUON if problem.sigma <= STRONGEST else WARM_STRONG, FEWEST_MUON
     return min(plan.iterations, max(fewest, round(warm * plan.iterations)))
 
 
-def first_steps(plan: Plan, settings: FitSettings, kind: str) -> int:
+def first_steps(plan: Plan, settings: FitSettings, problem: Problem) -> int:
     """Return the largest number of steps of the first part, where `plan` is that of a picture of its size."""
-    return max(FEWEST, round(FIRST_MUON * plan.iterations)) if hands_on(plan, settings, kind) else plan.iterations
+    shorter = plan.objective != "fit" and settings.iterations is None and is_quick(plan, problem)
+    return max(FEWEST, round(FIRST_MUON * plan.iterations)) if shorter else plan.iterations
 
 
-def hands_on(plan: Plan, settings: FitSettings, kind: str) -> bool:
+def hands_on(plan: Plan, settings: FitSettings, problem: Problem) -> bool:
     """Whether parts learn so much from one another that all of them are sooner done than a fit from drawn weights."""
-    return plan.objective != "fit" and settings.iterations is None and is_quick(plan, kind)
+    quick = plan.objective != "fit" and settings.iterations is None and is_quick(plan, problem)
+    return quick and problem.sigma <= STRONGEST
 
 
-def is_quick(plan: Plan, kind: str) -> bool:
+def is_quick(plan: Plan, problem: Problem) -> bool:
     """Whether a network learns a tile in so few steps that the first has another turn."""
-    return kind == "denoise" and plan.optimizer == "muon"
+    return problem.kind == "denoise" and plan.optimizer == "muon"

@@ -176,18 +176,18 @@ class _Tiled:
     def _plan(self, part: Problem, index: int, seconds: float) -> Plan:
         """Return the plan of a tile that begins when so many seconds have gone."""
         plan = make_plan(part, self.settings)
-        warm = warm_steps(plan, self.settings, self.problem.kind) if self.learned else 0
-        first = first_steps(plan, self.settings, self.problem.kind)
+        warm = warm_steps(plan, self.settings, self.problem) if self.learned else 0
+        first = first_steps(plan, self.settings, self.problem)
         budget = self.settings.time_budget
         if budget is not None:
             # In a tile whose weights are drawn, steps are as long but more of them are needed.
             drawn = plan.objective != "fit" and not self.learned
             rest = len(self._left()) - (index not in self.done) + (drawn or self.first not in (None, index))
-            own = first / warm_steps(plan, self.settings, self.problem.kind) if drawn else 1.0
+            own = first / warm_steps(plan, self.settings, self.problem) if drawn else 1.0
             budget = max(0.0, budget - seconds) * own / (own + rest)
         seed = (plan.seed + SEED_STEP * index) % 2**31
         rate = plan.learning_rate
-        if warm and self.settings.learning_rate is None and is_quick(plan, self.problem.kind):
+        if warm and self.settings.learning_rate is None and is_quick(plan, self.problem):
             rate *= WARM_RATE
         return dataclasses.replace(plan, iterations=warm or first, learning_rate=rate, seed=seed, time_budget=budget)
 

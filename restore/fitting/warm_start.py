@@ -32,9 +32,6 @@ __all__ = ["fit_warm", "warm_plan"]
 LARGE = 2**17
 """Pixels above which a fit on a CPU begins on the middle; a GPU is as fast on the whole."""
 
-STRONGEST = 27.0
-"""Sigma above which a fit begins on the whole: at 50 the middle's noise is learned too, which cost 1.4 dB."""
-
 REST = 0.45
 """Steps on the whole picture then, as a multiple of those from drawn weights."""
 
@@ -47,9 +44,9 @@ def warm_plan(problem: Problem, plan: Plan, settings: FitSettings) -> Plan:
     """
     large = problem.size[0] * problem.size[1] > LARGE
     on_cpu = torch.device(plan.device).type == "cpu"
-    if not (large and on_cpu and problem.sigma <= STRONGEST and hands_on(plan, settings, problem.kind)):
+    if not (large and on_cpu and hands_on(plan, settings, problem)):
         return plan
-    before = first_steps(make_plan(_part(problem), settings), settings, problem.kind)
+    before = first_steps(make_plan(_part(problem), settings), settings, problem)
     rate = plan.learning_rate * (WARM_RATE if settings.learning_rate is None else 1.0)
     return dataclasses.replace(
         plan, iterations=max(1, round(REST * plan.iterations)), learning_rate=rate, warm_start=before

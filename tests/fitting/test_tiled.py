@@ -121,10 +121,12 @@ def test_steps_of_later_tiles_are_fewer_unless_a_number_was_asked_for() -> None:
     problem = _noisy(_scene())
     settings = FitSettings(**SMALL)
     plan = make_plan(problem, settings)
-    assert 0 < warm_steps(plan, settings, "denoise") < plan.iterations
-    assert warm_steps(plan, settings, "denoise") < warm_steps(plan, settings, "inpaint")
-    assert warm_steps(dataclasses.replace(plan, iterations=30), FitSettings(iterations=30), "denoise") == 30
-    assert warm_steps(dataclasses.replace(plan, objective="fit"), settings, "denoise") == 0
+    strong = dataclasses.replace(problem, sigma=50.0)
+    holed = dataclasses.replace(problem, kind="inpaint")
+    assert 0 < warm_steps(plan, settings, strong) < warm_steps(plan, settings, problem) < plan.iterations
+    assert warm_steps(plan, settings, problem) < warm_steps(plan, settings, holed)
+    assert warm_steps(dataclasses.replace(plan, iterations=30), FitSettings(iterations=30), problem) == 30
+    assert warm_steps(dataclasses.replace(plan, objective="fit"), settings, problem) == 0
 
 
 def test_each_tile_takes_the_steps_that_its_own_hole_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
