@@ -19,9 +19,6 @@ WARM_MUON, FEWEST_MUON = 0.25, 20
 STRONGEST = 27.0
 """Sigma above which a part's noise is learned by heart: at 50 parts cost 1.4 dB and more (docs/big-pictures.md)."""
 
-WARM_STRONG = 0.14
-"""The same above it, where tiles are for want of memory alone."""
-
 FIRST_MUON = 0.5
 """Steps of the first tile then, which has another turn, as a multiple of those of a picture of its size."""
 
@@ -38,9 +35,7 @@ def warm_steps(plan: Plan, settings: FitSettings, problem: Problem) -> int:
         return 0
     if settings.iterations is not None:
         return plan.iterations
-    warm, fewest = WARM, FEWEST
-    if is_quick(plan, problem):
-        warm, fewest = WARM_MUON if problem.sigma <= STRONGEST else WARM_STRONG, FEWEST_MUON
+    warm, fewest = (WARM_MUON, FEWEST_MUON) if is_quick(plan, problem) else (WARM, FEWEST)
     return min(plan.iterations, max(fewest, round(warm * plan.iterations)))
 
 
