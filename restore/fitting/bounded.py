@@ -178,7 +178,7 @@ def _attempt(
 
 
 def _gains(problem: Problem, plan: Plan, settings: FitSettings) -> bool:
-    """Whether tiles are better than a whole fit that the memory would allow; on a GPU they would only idle it."""
+    """Whether tiles are better than a whole fit that the memory would allow; nothing was measured on a GPU."""
     large = problem.size[0] * problem.size[1] > MOST_WHOLE
     return large and torch.device(plan.device).type == "cpu" and hands_on(plan, settings, problem)
 

@@ -30,7 +30,7 @@ from restore.settings import FitSettings, Plan
 __all__ = ["fit_warm", "warm_plan"]
 
 LARGE = 2**17
-"""Pixels above which a fit on a CPU begins on the middle; a GPU is as fast on the whole."""
+"""Pixels above which a fit on a CPU begins on the middle; nothing was measured on a GPU."""
 
 REST = 0.45
 """Steps on the whole picture then, as a multiple of those from drawn weights."""
