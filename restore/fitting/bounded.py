@@ -80,7 +80,8 @@ def bounded_plan(
             return plan
     most = granted(plan.device, share) if limit is None else limit
     sides = [side for side in SIDES if _splits(problem, side)]
-    if limit is None and not diagnosed and _gains(problem, plan, settings):
+    large = problem.size[0] * problem.size[1] > MOST_WHOLE
+    if limit is None and not diagnosed and large and hands_on(plan, settings, problem):
         sides = [side for side in sides if side <= UNASKED]
     elif most is None or forecast(problem, plan).memory_mb * 2**20 <= most:
         return plan
@@ -175,12 +176,6 @@ def _attempt(
         if not is_out_of_memory(error):
             raise
         return type(error).__name__
-
-
-def _gains(problem: Problem, plan: Plan, settings: FitSettings) -> bool:
-    """Whether tiles are better than a whole fit that the memory would allow; nothing was measured on a GPU."""
-    large = problem.size[0] * problem.size[1] > MOST_WHOLE
-    return large and torch.device(plan.device).type == "cpu" and hands_on(plan, settings, problem)
 
 
 def _splits(problem: Problem, side: int) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from restore.problems.problem import Problem
 from restore.settings import FitSettings, Plan
 
@@ -41,14 +43,20 @@ def warm_steps(plan: Plan, settings: FitSettings, problem: Problem) -> int:
 
 def first_steps(plan: Plan, settings: FitSettings, problem: Problem) -> int:
     """Return the largest number of steps of the first part, where `plan` is that of a picture of its size."""
-    shorter = plan.objective != "fit" and settings.iterations is None and is_quick(plan, problem)
-    return max(FEWEST, round(FIRST_MUON * plan.iterations)) if shorter else plan.iterations
+    return max(FEWEST, round(FIRST_MUON * plan.iterations)) if _is_cut(plan, settings, problem) else plan.iterations
 
 
 def hands_on(plan: Plan, settings: FitSettings, problem: Problem) -> bool:
-    """Whether parts learn so much from one another that all of them are sooner done than a fit from drawn weights."""
-    quick = plan.objective != "fit" and settings.iterations is None and is_quick(plan, problem)
-    return quick and problem.sigma <= STRONGEST
+    """Whether parts learn so much from one another that all of them are sooner done than a fit from drawn weights.
+
+    Nothing was measured on a GPU.
+    """
+    on_cpu = torch.device(plan.device).type == "cpu"
+    return on_cpu and problem.sigma <= STRONGEST and _is_cut(plan, settings, problem)
+
+
+def _is_cut(plan: Plan, settings: FitSettings, problem: Problem) -> bool:
+    return plan.objective != "fit" and settings.iterations is None and is_quick(plan, problem)
 
 
 def is_quick(plan: Plan, problem: Problem) -> bool:

@@ -12,8 +12,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-
 from restore.fitting.checkpoint import Checkpoint
 from restore.fitting.judge import Fitted
 from restore.fitting.learned import Learned
@@ -30,7 +28,7 @@ from restore.settings import FitSettings, Plan
 __all__ = ["fit_warm", "warm_plan"]
 
 LARGE = 2**17
-"""Pixels above which a fit on a CPU begins on the middle; nothing was measured on a GPU."""
+"""Pixels above which a fit on a CPU begins on the middle."""
 
 REST = 0.45
 """Steps on the whole picture then, as a multiple of those from drawn weights."""
@@ -43,8 +41,7 @@ def warm_plan(problem: Problem, plan: Plan, settings: FitSettings) -> Plan:
         settings: that the plan was made from.
     """
     large = problem.size[0] * problem.size[1] > LARGE
-    on_cpu = torch.device(plan.device).type == "cpu"
-    if not (large and on_cpu and hands_on(plan, settings, problem)):
+    if not (large and hands_on(plan, settings, problem)):
         return plan
     before = first_steps(make_plan(_part(problem), settings), settings, problem)
     rate = plan.learning_rate * (WARM_RATE if settings.learning_rate is None else 1.0)
