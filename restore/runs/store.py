@@ -54,6 +54,8 @@ class Store:
         Args:
             replace: whether the plan may take the place of another one that may grow; what that one made stays.
 
+        A plan of listed trials may take the place of one that lists some of them, with more seeds say: it goes on.
+
         Raises OutputError for a folder that cannot be made, that holds the results of another plan, or other files.
         """
         store = cls(folder)
@@ -152,7 +154,7 @@ class Store:
             return
         try:
             kept = json.loads(path.read_text())
-            theirs = {trial["id"] for trial in kept["trials"]} if "trials" in kept else None
+            theirs = {trial["id"]: trial for trial in kept["trials"]} if "trials" in kept else None
             same, name, terms = kept["id"] == plan.id, kept["name"], kept.get("terms")
         except (ValueError, KeyError, TypeError) as error:
             raise OutputError(f"{str(path)!r} is no plan of restore's: choose another folder with -o.") from error
@@ -167,11 +169,15 @@ class Store:
                 f"({differences(terms or {}, plan.terms or {})}): choose another folder with -o, or the settings that "
                 "it was begun with."
             )
-        ours = {trial.id for trial in plan.trials}
+        ours = {trial["id"]: trial for trial in json.loads(text)["trials"]}
+        strange = sum(ours.get(key) != trial for key, trial in theirs.items())
+        if not strange:  # more seeds, pictures or methods: it goes on
+            atomic_write_bytes(path, text.encode(), existing="overwrite")
+            return
         raise OutputError(
-            f"the folder {str(self.folder)!r} holds the results of another plan, {name!r}, which lacks "
-            f"{len(ours - theirs)} of the {len(ours)} trials of this one and has {len(theirs - ours)} others: choose "
-            "another folder with -o, or the settings that it was begun with."
+            f"the folder {str(self.folder)!r} holds the results of another plan, {name!r}, which has "
+            f"{strange} of {len(theirs)} trials that this one lacks or calls otherwise: choose another folder with -o, "
+            "or the settings that it was begun with. A plan may grow, but not shrink."
         )
 
     @staticmethod

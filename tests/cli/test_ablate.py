@@ -172,9 +172,16 @@ def test_what_is_refused(command: Call, config: Path, contents: Call, words: tup
 def test_another_plan_in_the_folder(command: Call, config: Path, contents: Call) -> None:
     command("ablate", config, "-q", "--set", "iterations=2", "--set", "seeds=[0]")
     before = contents()
-    refused = command("ablate", config, "-q", "--set", "iterations=2", "--set", "seeds=[0, 1]")
-    assert "holds the results of another plan, 'plan', which lacks 4 of the 8 trials" in refused.complaint
+    refused = command("ablate", config, "-q", "--set", "iterations=2", "--set", "seeds=[1, 2]")
+    assert "holds the results of another plan, 'plan', which has 4 of 4 trials that this one lacks" in refused.complaint
     assert contents() == before
+
+
+def test_more_seeds_in_the_folder(command: Call, config: Path) -> None:
+    command("ablate", config, "-q", "--set", "iterations=2", "--set", "seeds=[0]")
+    grown = command("ablate", config, "--set", "iterations=2", "--set", "seeds=[0, 1]")
+    assert grown.status == 0, grown.stderr
+    assert grown.stderr.startswith("4 of 8 trials have ended before.\n[5/8]")
 
 
 def test_without_what_is_optional(process: Call, without: Call, config: Path, tmp_path: Path) -> None:

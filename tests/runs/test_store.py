@@ -149,10 +149,21 @@ def test_a_heart_beats(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_another_plan_is_refused(store: Store, trial: Callable[..., Trial], plan: TrialPlan) -> None:
     before = {path: path.read_bytes() for path in store.folder.rglob("*") if path.is_file()}
     other = TrialPlan("four", (*plan.trials[1:], trial(7)))
-    with pytest.raises(OutputError, match=r"another plan, 'three', which lacks 1 of the 3 .* has 1 others"):
+    with pytest.raises(OutputError, match=r"another plan, 'three', which has 1 of 3 trials that this one lacks"):
         Store.open(store.folder, other)
+    renamed = TrialPlan("four", tuple(dataclasses.replace(each, variant="other") for each in plan.trials))
+    with pytest.raises(OutputError, match=r"which has 3 of 3 trials that this one lacks or calls otherwise"):
+        Store.open(store.folder, renamed)
     assert {path: path.read_bytes() for path in store.folder.rglob("*") if path.is_file()} == before
     Store.open(store.folder, plan)
+
+
+def test_a_plan_may_grow(store: Store, trial: Callable[..., Trial], plan: TrialPlan) -> None:
+    store.keep(record(plan.trials[0].id))
+    grown = TrialPlan("three", (*plan.trials, trial(7)))
+    assert list(Store.open(store.folder, grown).records()) == [plan.trials[0].id]
+    with pytest.raises(OutputError, match="1 of 4 trials that this one lacks"):
+        Store.open(store.folder, plan)
 
 
 def test_a_plan_that_is_none(store: Store, plan: TrialPlan) -> None:
