@@ -13,7 +13,7 @@ from restore.fitting.forecast import forecast, fullest
 from restore.fitting.judge import Fitted
 from restore.fitting.memory import granted, is_out_of_memory, release
 from restore.fitting.plan import make_plan
-from restore.fitting.tile_steps import first_steps, hands_on, warm_steps
+from restore.fitting.tile_steps import first_steps, gains_by_parts, warm_steps
 from restore.fitting.tiled import fit_tiles
 from restore.fitting.tiles import make_layout
 from restore.fitting.trace import Observer
@@ -33,8 +33,8 @@ SMALL = 2**18
 """Pixels up to which a picture is not asked what it takes, unless a limit was given."""
 
 MOST_WHOLE = 2**19
-"""Pixels above which a fit on a CPU takes tiles unasked, where they hand on what they learn: less time and memory
-(docs/big-pictures.md)."""
+"""Pixels above which a fit on a CPU takes tiles unasked, where they are no worse: in less memory, and up to sigma 27 in
+less time (docs/big-pictures.md)."""
 
 UNASKED = 640
 """Side of such tiles, at most."""
@@ -81,7 +81,7 @@ def bounded_plan(
     most = granted(plan.device, share) if limit is None else limit
     sides = [side for side in SIDES if _splits(problem, side)]
     large = problem.size[0] * problem.size[1] > MOST_WHOLE
-    if limit is None and not diagnosed and large and hands_on(plan, settings, problem):
+    if limit is None and not diagnosed and large and gains_by_parts(plan, settings, problem):
         sides = [side for side in sides if side <= UNASKED]
     elif most is None or forecast(problem, plan).memory_mb * 2**20 <= most:
         return plan

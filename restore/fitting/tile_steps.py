@@ -7,7 +7,7 @@ import torch
 from restore.problems.problem import Problem
 from restore.settings import FitSettings, Plan
 
-__all__ = ["WARM_RATE", "first_steps", "hands_on", "is_quick", "warm_steps"]
+__all__ = ["STRONGEST", "WARM_RATE", "first_steps", "gains_by_parts", "hands_on", "is_quick", "warm_steps"]
 
 WARM = 0.33
 """Steps of a tile that begins with the weights of the one before it, as a multiple of those from drawn weights."""
@@ -19,7 +19,8 @@ WARM_MUON, FEWEST_MUON = 0.25, 20
 """The same of denoising by Muon, which is soon where it was: the rest of the steps is there to be averaged."""
 
 STRONGEST = 27.0
-"""Sigma above which a part's noise is learned by heart: at 50 parts cost 1.4 dB and more (docs/big-pictures.md)."""
+"""Sigma above which weights that have seen one tile's noise learn the next one's by heart: at 50 that cost 0.7 dB and
+more, where tiles that begin anew gain 0.2 (docs/big-pictures.md). Nothing between 25 and 50 was measured."""
 
 FIRST_MUON = 0.5
 """Steps of the first tile then, which has another turn, as a multiple of those of a picture of its size."""
@@ -28,12 +29,17 @@ WARM_RATE = 0.67
 """Learning rate of such a tile, as a multiple of that from drawn weights: it has less to learn, and scatters less."""
 
 
+def hands_on(plan: Plan, problem: Problem) -> bool:
+    """Whether a tile of this `plan` begins with what the one before has learned."""
+    return plan.objective != "fit" and not (is_quick(plan, problem) and problem.sigma > STRONGEST)
+
+
 def warm_steps(plan: Plan, settings: FitSettings, problem: Problem) -> int:
     """Return the largest number of steps of a tile of this `plan` that begins with another's weights; 0 for none.
 
     A number of steps that was asked for holds for every tile.
     """
-    if plan.objective == "fit":
+    if not hands_on(plan, problem):
         return 0
     if settings.iterations is not None:
         return plan.iterations
@@ -42,21 +48,18 @@ def warm_steps(plan: Plan, settings: FitSettings, problem: Problem) -> int:
 
 
 def first_steps(plan: Plan, settings: FitSettings, problem: Problem) -> int:
-    """Return the largest number of steps of the first part, where `plan` is that of a picture of its size."""
-    return max(FEWEST, round(FIRST_MUON * plan.iterations)) if _is_cut(plan, settings, problem) else plan.iterations
+    """Return the largest number of steps of the first tile, where `plan` is that of a picture of its size."""
+    again = hands_on(plan, problem) and is_quick(plan, problem) and settings.iterations is None
+    return max(FEWEST, round(FIRST_MUON * plan.iterations)) if again else plan.iterations
 
 
-def hands_on(plan: Plan, settings: FitSettings, problem: Problem) -> bool:
-    """Whether parts learn so much from one another that all of them are sooner done than a fit from drawn weights.
+def gains_by_parts(plan: Plan, settings: FitSettings, problem: Problem) -> bool:
+    """Whether a large picture is better fitted in parts than whole from drawn weights: sooner, or in less memory.
 
     Nothing was measured on a GPU.
     """
     on_cpu = torch.device(plan.device).type == "cpu"
-    return on_cpu and problem.sigma <= STRONGEST and _is_cut(plan, settings, problem)
-
-
-def _is_cut(plan: Plan, settings: FitSettings, problem: Problem) -> bool:
-    return plan.objective != "fit" and settings.iterations is None and is_quick(plan, problem)
+    return on_cpu and plan.objective != "fit" and settings.iterations is None and is_quick(plan, problem)
 
 
 def is_quick(plan: Plan, problem: Problem) -> bool:

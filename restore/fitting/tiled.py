@@ -26,7 +26,7 @@ from restore.fitting.ledger import Ledger
 from restore.fitting.loop import fit
 from restore.fitting.memory import release
 from restore.fitting.plan import WIDE_RADIUS, make_plan
-from restore.fitting.tile_steps import WARM_RATE, first_steps, is_quick, warm_steps
+from restore.fitting.tile_steps import WARM_RATE, first_steps, hands_on, is_quick, warm_steps
 from restore.fitting.tiles import make_layout, window
 from restore.fitting.trace import Observer
 from restore.fitting.training import Training
@@ -181,7 +181,7 @@ class _Tiled:
         budget = self.settings.time_budget
         if budget is not None:
             # In a tile whose weights are drawn, steps are as long but more of them are needed.
-            drawn = plan.objective != "fit" and not self.learned
+            drawn = hands_on(plan, self.problem) and not self.learned
             rest = len(self._left()) - (index not in self.done) + (drawn or self.first not in (None, index))
             own = first / warm_steps(plan, self.settings, self.problem) if drawn else 1.0
             budget = max(0.0, budget - seconds) * own / (own + rest)
@@ -208,12 +208,12 @@ class _Tiled:
                     index + 1 if index in self.done else len(self.done) + 1, len(self.layout.tiles), plan
                 )
         learner = Learned()
-        teaches = plan.objective != "fit"
-        drawn = teaches and not self.learned
-        fitted = fit(part, plan, [*self.observers, learner], start=self.learned if teaches and self.learned else None)
-        if teaches and fitted.stop_reason != "diverged":
-            self.learned, self.taught = learner.taken(), self.taught + 1
+        passes_on = hands_on(plan, self.problem)
+        drawn = passes_on and not self.learned
+        fitted = fit(part, plan, [*self.observers, learner], start=self.learned if passes_on and self.learned else None)
         useful = _useful(part, fitted)
+        if plan.objective != "fit" and fitted.stop_reason != "diverged" and (passes_on or useful):
+            self.learned, self.taught = learner.taken(), self.taught + 1
         self.ledger.enter(fitted, useful, f"tile {index + 1}")
         image = fitted.image.cpu() if useful else self._as_given(measurement, known)
         if useful and plan.unclips:  # a tile that stays as it is holds noise, not means

@@ -15,7 +15,7 @@ from restore.errors import FitError, UsageError
 from restore.fitting import Checkpoint, Fitted, Step, Training, fit, make_plan
 from restore.fitting import tiled as module
 from restore.fitting.bounded import fit_bounded, smaller_plan, tile_plan
-from restore.fitting.tile_steps import warm_steps
+from restore.fitting.tile_steps import first_steps, warm_steps
 from restore.fitting.tiled import fit_tiles
 from restore.fitting.tiles import make_layout
 from restore.problems.problem import Problem, denoising, inpainting
@@ -115,6 +115,10 @@ def test_later_tiles_begin_with_the_weights_of_the_one_before(monkeypatch: pytes
     begun.clear()
     fit_tiles(problem, *_tiled(problem, iterations=3, objective="fit"))
     assert not any(begun)  # a code says nothing about another tile
+    begun.clear()
+    strong = _noisy(_scene(), 50.0)
+    fit_tiles(strong, *_tiled(strong, iterations=3))
+    assert begun == 6 * [False]  # strong noise is learned by heart by weights that have seen much of it
 
 
 def test_steps_of_later_tiles_are_fewer_unless_a_number_was_asked_for() -> None:
@@ -126,6 +130,10 @@ def test_steps_of_later_tiles_are_fewer_unless_a_number_was_asked_for() -> None:
     assert warm_steps(plan, settings, problem) < warm_steps(plan, settings, holed)
     assert warm_steps(dataclasses.replace(plan, iterations=30), FitSettings(iterations=30), problem) == 30
     assert warm_steps(dataclasses.replace(plan, objective="fit"), settings, problem) == 0
+    strong = dataclasses.replace(problem, sigma=50.0)
+    assert warm_steps(plan, settings, strong) == 0 and first_steps(plan, settings, strong) == plan.iterations
+    assert first_steps(plan, settings, problem) < plan.iterations
+    assert warm_steps(dataclasses.replace(plan, optimizer="adam"), settings, strong) > 0
 
 
 def test_each_tile_takes_the_steps_that_its_own_hole_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,13 +246,18 @@ def test_ctrl_c_keeps_what_is_finished_and_measures_the_rest() -> None:
         fit_tiles(problem, plan, settings, [_InterruptIn(1, 1)])
 
 
-def test_ctrl_c_shows_the_rest_to_what_was_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("sigma", "restored"), [(25.0, 3), (40.0, 2)])  # two steps of a tile that begins anew are none
+def test_ctrl_c_shows_the_rest_to_what_was_learned(
+    sigma: float, restored: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     truth = _scene()
-    problem = _noisy(truth, 40.0)
+    problem = _noisy(truth, sigma)
     plan, settings = _tiled(problem, iterations=60, optimizer="muon", networks=1)
     fitted = fit_tiles(problem, plan, settings, [_InterruptIn(3, 2)])
-    assert (fitted.stop_reason, fitted.tiles, fitted.tiles_fitted) == ("interrupted", 6, 3)
-    assert any("only 3 of 6 tiles were restored; 3 were shown once" in warning for warning in fitted.warnings)
+    assert (fitted.stop_reason, fitted.tiles, fitted.tiles_fitted) == ("interrupted", 6, restored)
+    left = 6 - restored
+    said = f"only {restored} of 6 tiles were restored; {left} were shown once"
+    assert any(said in warning for warning in fitted.warnings)
     corner = (..., slice(50, None), slice(None, 40))
     before, after = (_error(image[corner], truth[corner]) for image in (problem.measurement, fitted.image))
     assert after < 0.5 * before
@@ -254,7 +267,7 @@ def test_ctrl_c_shows_the_rest_to_what_was_learned(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(Training, "glance", again)
     fitted = fit_tiles(problem, plan, settings, [_InterruptIn(3, 2)])
-    assert any("3 of 6 tiles were restored; 3 are as they came" in warning for warning in fitted.warnings)
+    assert any(f"{restored} of 6 tiles were restored; {left} are as they came" in each for each in fitted.warnings)
     torch.testing.assert_close(fitted.image[..., 60:, :20], problem.measurement[..., 60:, :20])
 
 

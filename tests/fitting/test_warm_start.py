@@ -98,11 +98,16 @@ def test_other_fits_begin_on_the_whole(asked: dict[str, Any]) -> None:
     assert warm_plan(large, make_plan(large, settings), settings) == make_plan(large, settings)
 
 
-def test_small_pictures_strong_noise_holes_and_gpus_begin_on_the_whole() -> None:
+def test_strong_noise_is_not_looked_at_for_long_on_the_middle() -> None:
+    large, strong = (denoising(torch.zeros(3, 400, 500), sigma) for sigma in (25.0, 30.0))
+    weak, short = (warm_plan(problem, make_plan(problem, SETTINGS), SETTINGS) for problem in (large, strong))
+    assert weak.warm_start == pytest.approx(2 * short.warm_start, abs=1) and weak.iterations == short.iterations
+
+
+def test_small_pictures_holes_and_gpus_begin_on_the_whole() -> None:
     small = denoising(torch.zeros(3, 300, 400), 25.0)
-    strong = denoising(torch.zeros(3, 400, 500), 30.0)
     holed = inpainting(torch.zeros(3, 400, 500), torch.rand(400, 500) < 0.5)
-    for problem in (small, strong, holed):
+    for problem in (small, holed):
         assert warm_plan(problem, make_plan(problem, SETTINGS), SETTINGS).warm_start == 0
     large = denoising(torch.zeros(3, 400, 500), 25.0)
     on_gpu = dataclasses.replace(make_plan(large, SETTINGS), device="cuda")
