@@ -120,7 +120,7 @@ def figures(
     if report["tiles"] is None:
         reasons["tiles"] = "the picture was fitted whole"
     if report["warm_start"] is None:
-        reasons["warm_start"] = "the first step was on what was fitted, with drawn weights"
+        reasons["warm_start"] = "the fit was on tiles" if plan.tile_side else "the first step was on the whole picture"
     if report["max_memory_mb"] is None:
         reasons["max_memory_mb"] = "no limit was given"
     reasons["output"] = "not written yet"

@@ -19,7 +19,7 @@ from restore.fitting.loop import fit
 from restore.fitting.memory import release
 from restore.fitting.plan import make_plan
 from restore.fitting.subject import held_out_pixels
-from restore.fitting.tile_steps import STRONGEST, WARM_RATE, gains_by_parts
+from restore.fitting.tile_steps import WARM_RATE, gains_by_parts
 from restore.fitting.tiles import middle
 from restore.fitting.trace import Observer
 from restore.problems.problem import Problem
@@ -30,9 +30,9 @@ __all__ = ["fit_warm", "warm_plan"]
 LARGE = 2**17
 """Pixels above which a fit on a CPU begins on the middle."""
 
-FIRST, FIRST_STRONG = 0.5, 0.25
-"""Steps on the middle, as a multiple of those of a picture of its size. Above sigma 27 half of them learn its noise by
-heart: at sigma 50 that cost 1.4 dB, and a quarter nothing (docs/speed.md)."""
+FIRST = 0.25
+"""Steps on the middle, as a multiple of those of a picture of its size. Half of them learn strong noise by heart: at
+sigma 50 that cost 1.4 dB, and a quarter nothing (docs/speed.md)."""
 
 FEWEST = 40
 """Steps on it, at least."""
@@ -50,8 +50,7 @@ def warm_plan(problem: Problem, plan: Plan, settings: FitSettings) -> Plan:
     large = problem.size[0] * problem.size[1] > LARGE
     if not (large and gains_by_parts(plan, settings, problem)):
         return plan
-    share = FIRST if problem.sigma <= STRONGEST else FIRST_STRONG
-    before = max(FEWEST, round(share * make_plan(_part(problem), settings).iterations))
+    before = max(FEWEST, round(FIRST * make_plan(_part(problem), settings).iterations))
     rate = plan.learning_rate * (WARM_RATE if settings.learning_rate is None else 1.0)
     return dataclasses.replace(
         plan, iterations=max(1, round(REST * plan.iterations)), learning_rate=rate, warm_start=before
