@@ -94,7 +94,7 @@ def figures(
         "peak_memory_mb": peak_mb(plan.device),
         "max_memory_mb": None if settings.memory_limit is None else settings.memory_limit / 2**20,
         "tiles": _tiles(problem, plan, fitted),
-        "warm_start": _warm_start(problem, fitted),
+        "warm_start": _warm_start(problem, plan, fitted),
         "psnr_peak": max(curve.psnr) if curve and curve.psnr else None,
         "psnr_final": curve.psnr[-1] if curve and curve.psnr else None,
         "psnr_network": curve.network[-1] if curve and curve.network else None,
@@ -120,7 +120,7 @@ def figures(
     if report["tiles"] is None:
         reasons["tiles"] = "the picture was fitted whole"
     if report["warm_start"] is None:
-        reasons["warm_start"] = "the fit was on tiles" if plan.tile_side else "the first step was on the whole picture"
+        reasons["warm_start"] = f"the first step was on a whole {'tile' if plan.tile_side else 'picture'}"
     if report["max_memory_mb"] is None:
         reasons["max_memory_mb"] = "no limit was given"
     reasons["output"] = "not written yet"
@@ -212,11 +212,12 @@ def _ends_undone(problem: Problem, plan: Plan) -> list[str]:
     return [name for name, clipped in zip(("black", "white"), problem.level.ends, strict=True) if clipped]
 
 
-def _warm_start(problem: Problem, fitted: Fitted) -> dict[str, Any] | None:
-    """Return width and height of the middle that a large picture's fit began with, and what it took there."""
+def _warm_start(problem: Problem, plan: Plan, fitted: Fitted) -> dict[str, Any] | None:
+    """Return width and height of the middle that a large picture's fit, or each tile's, began with, and the steps."""
     if fitted.steps_before == 0:
         return None
-    tile = middle(problem.size)
+    layout = make_layout(problem.size, plan.tile_side, plan.tile_overlap) if plan.tile_side else None
+    tile = middle(problem.size if layout is None else layout.tile_size)
     return {"size": [tile.width, tile.height], "iterations": fitted.steps_before}
 
 

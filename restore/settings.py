@@ -193,7 +193,7 @@ class Plan:
             picture in one fit. `iterations` are then those of the first tile.
         tile_overlap: pixels that neighbouring tiles share, at least.
         tile_iterations: largest number of steps of a tile that begins with the weights of another.
-        warm_start: largest number of steps on the middle of a large picture, before `iterations` on the whole.
+        warm_start: largest number of steps on the middle of a large picture or tile, before `iterations` on the whole.
     """
 
     prior: str

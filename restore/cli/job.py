@@ -270,15 +270,15 @@ def announce_fit(problem: Problem, plan: Plan, verbose: bool = False) -> None:
     cost = forecast(problem, plan)
     height, width = problem.size
     number = "" if plan.networks == 1 else f"{plan.networks} of "
+    layout = make_layout(problem.size, plan.tile_side, plan.tile_overlap) if plan.tile_side else None
     steps = f"up to {plan.iterations} steps"
     if plan.warm_start:
-        part = middle(problem.size)
+        part = middle(problem.size if layout is None else layout.tile_size)
         steps = f"up to {plan.warm_start} steps on the middle {part.width}x{part.height}, then {plan.iterations},"
-    if plan.tile_side:
-        layout = make_layout(problem.size, plan.tile_side, plan.tile_overlap)
+    if layout is not None:
         rows, columns = layout.tile_size
-        later = plan.tile_iterations or plan.iterations
-        steps = f"{len(layout.tiles)} tiles of {columns}x{rows}, {steps} for the first and {later} for others,"
+        each = f" for the first and {plan.tile_iterations} for others," if plan.tile_iterations else " for each,"
+        steps = f"{len(layout.tiles)} tiles of {columns}x{rows}, {steps.rstrip(',')}{each}"
     typer.echo(
         f"{width}x{height}, {problem.channels} channel(s), sigma {problem.sigma:.1f}: {number}{plan.prior} "
         f"({cost.parameters:,} parameters), {plan.objective}, on {plan.device} in {plan.precision}, "

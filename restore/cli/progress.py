@@ -33,7 +33,7 @@ class Progress:
         self._variance = 0.0
         self._steps = 0
         self._before = 0.0
-        self._state = self._tile = ""
+        self._state = self._within = self._part = ""
 
     def start(self, problem: Problem, plan: Plan, done: int = 0) -> None:
         """Begin to show the progress of a fit, `done` steps of which were done before."""
@@ -51,23 +51,24 @@ class Progress:
 
     def begin_tile(self, number: int, count: int, plan: Plan) -> None:
         """Begin to show the progress of one of the tiles of a big picture."""
-        self.begin_fit(f"tile {number}/{count}", plan)
+        self._within = f" tile {number}/{count}"
+        self.begin_fit("", plan)
 
     def begin_fit(self, what: str, plan: Plan, seconds: float = 0.0) -> None:
         """Begin to show a part of the fit.
 
         Args:
-            what: it is, in a word; empty for the last part.
+            what: it is, in a word; empty for the whole picture or tile.
             plan: of the part.
             seconds: that other parts took, where the time of its steps includes them.
         """
-        self._tile = f" {what}" if what else ""
+        self._part = self._within + (f" {what}" if what else "")
         self._before = seconds
         self._steps = plan.iterations
         self._next_line = seconds + SECONDS_BETWEEN_LINES
         if self._bar is not None:
             self._bar.reset(total=plan.iterations)
-            self._bar.set_description_str(self._name + self._tile)
+            self._bar.set_description_str(self._name + self._part)
 
     def __call__(self, step: Step) -> None:
         """Show the step."""
@@ -84,8 +85,8 @@ class Progress:
             self._next_line = step.seconds + SECONDS_BETWEEN_LINES
             left = (step.seconds - self._before) / step.iteration * (self._steps - step.iteration)
             print(
-                f"{self._name}:{self._tile} step {step.iteration}/{self._steps}, loss {step.loss:.5f} {self._state}, "
-                f"at most {left:.0f} s left{' of it' if self._tile else ''}",
+                f"{self._name}:{self._part} step {step.iteration}/{self._steps}, loss {step.loss:.5f} {self._state}, "
+                f"at most {left:.0f} s left{' of it' if self._part else ''}",
                 file=sys.stderr,
                 flush=True,
             )

@@ -13,11 +13,11 @@ from restore.fitting.forecast import forecast, fullest
 from restore.fitting.judge import Fitted
 from restore.fitting.memory import granted, is_out_of_memory, release
 from restore.fitting.plan import make_plan
-from restore.fitting.tile_steps import first_steps, gains_by_parts, warm_steps
+from restore.fitting.tile_steps import first_steps, gains_by_parts, hands_on, warm_steps
 from restore.fitting.tiled import fit_tiles
 from restore.fitting.tiles import make_layout
 from restore.fitting.trace import Observer
-from restore.fitting.warm_start import fit_warm
+from restore.fitting.warm_start import fit_warm, warm_plan
 from restore.problems.problem import Problem
 from restore.settings import FitSettings, Plan
 
@@ -103,14 +103,20 @@ def tile_plan(problem: Problem, plan: Plan, settings: FitSettings, side: int) ->
     """Return the plan of a fit on tiles of at most `side` x `side` pixels; `plan` is that of the whole picture.
 
     A tile gets the steps of a picture of its size. One whose network is shown the picture learns how to look at
-    pictures, and hands that on: the next needs fewer steps. A code says nothing about another tile.
+    pictures, and hands that on: the next needs fewer steps. A code says nothing about another tile; and under strong
+    noise each is a fit of its own, with a warm start if it is large.
     """
     overlap = min(OVERLAP, side // 4)
     part = fullest(problem, make_layout(problem.size, side, overlap))
-    steps = plan.iterations if settings.iterations is not None else make_plan(part, settings).iterations
-    whole = dataclasses.replace(plan, iterations=steps)
-    steps, warm = (count(whole, settings, problem) for count in (first_steps, warm_steps))
-    return dataclasses.replace(plan, iterations=steps, tile_side=side, tile_overlap=overlap, tile_iterations=warm)
+    own = plan if settings.iterations is not None else make_plan(part, settings)
+    if not hands_on(plan, problem):
+        own = warm_plan(part, own, settings)
+    steps, warm = (
+        count(dataclasses.replace(plan, iterations=own.iterations), settings, problem)
+        for count in (first_steps, warm_steps)
+    )
+    plan = dataclasses.replace(plan, iterations=steps, tile_iterations=warm, warm_start=own.warm_start)
+    return dataclasses.replace(plan, tile_side=side, tile_overlap=overlap)
 
 
 def smaller_plan(problem: Problem, plan: Plan, settings: FitSettings) -> Plan | None:

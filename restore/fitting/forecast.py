@@ -57,13 +57,10 @@ class Forecast:
 def forecast(problem: Problem, plan: Plan) -> Forecast:
     """Return what the `plan` will cost on this `problem`, from the shapes alone; on tiles, if the plan says so."""
     if plan.tile_side == 0:
-        cost = _forecast(problem, plan)
-        first = middle(problem.size)
-        share = first.height * first.width / (problem.size[0] * problem.size[1])
-        return dataclasses.replace(cost, seconds=cost.seconds * (1 + share * plan.warm_start / plan.iterations))
+        return _of_one(problem, plan)
     layout = make_layout(problem.size, plan.tile_side, plan.tile_overlap)
     tile = fullest(problem, layout)
-    cost = _forecast(tile, dataclasses.replace(plan, tile_side=0))
+    cost = _of_one(tile, plan)
     count = len(layout.tiles)  # the first has a second turn where each begins with what the one before has learned
     steps = plan.iterations + (count * plan.tile_iterations or (count - 1) * plan.iterations)
     on_cpu = torch.device(plan.device).type == "cpu"  # the picture stays there; a tile alone goes to another device
@@ -80,6 +77,14 @@ def fullest(problem: Problem, layout: Layout) -> Problem:
         counts = {tile: int(tile.cut(problem.known).sum()) for tile in layout.tiles}
         best = min((tile for tile in layout.tiles if counts[tile]), key=lambda tile: counts[tile])
     return problem.part(best.cut(problem.measurement), best.cut(problem.known))
+
+
+def _of_one(problem: Problem, plan: Plan) -> Forecast:
+    """Return the cost of a fit of the whole, or of one tile, with that of its beginning on the middle."""
+    cost = _forecast(problem, plan)
+    first = middle(problem.size)
+    share = first.height * first.width / (problem.size[0] * problem.size[1])
+    return dataclasses.replace(cost, seconds=cost.seconds * (1 + share * plan.warm_start / plan.iterations))
 
 
 def _forecast(problem: Problem, plan: Plan) -> Forecast:

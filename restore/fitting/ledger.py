@@ -25,6 +25,7 @@ class Ledger:
 
     Attributes:
         iterations, best: steps, and steps of the images that were kept.
+        before, seconds_before: steps and seconds on the middles of fits that began there.
         seconds: that all took.
         parameters, precision: of the last network.
         errors: by the fit's name, if it had held-out pixels: their error, its standard error, their noise's
@@ -37,6 +38,8 @@ class Ledger:
 
     iterations: int = 0
     best: int = 0
+    before: int = 0
+    seconds_before: float = 0.0
     seconds: float = 0.0
     parameters: int = 0
     precision: str = ""
@@ -56,6 +59,8 @@ class Ledger:
         self.trace.held_out += record.held_out
         self.iterations += fitted.iterations
         self.best += fitted.iteration_best if kept else 0
+        self.before += fitted.steps_before
+        self.seconds_before += fitted.seconds_before
         self.seconds += fitted.seconds
         self.parameters, self.precision = fitted.parameters, fitted.precision
         if kept and fitted.held_out_error is not None and fitted.held_out_deviation is not None:
@@ -93,6 +98,8 @@ class Ledger:
             trace=self.trace,
             tiles=tiles,
             tiles_fitted=done,
+            steps_before=self.before,
+            seconds_before=self.seconds_before,
             held_out_covariance=covariance,
         )
 

@@ -4,8 +4,9 @@
 
 x_i is the image of tile i, w_i its window (`restore.fitting.tiles`). A network that is shown the picture learns to
 restore pictures of this noise, so it begins with the weights of the tile before, handed over as the same function
-(`restore.fitting.handover`). What a network is fed as a code is the picture itself to it; there every tile begins anew.
-The tile that was fitted with drawn weights has learned least when its turn is over, so it has another one at the end.
+(`restore.fitting.handover`). What a network is fed as a code is the picture itself to it; there every tile begins anew,
+and so it does under strong noise, which such weights would learn by heart. Elsewhere the tile that was fitted with
+drawn weights has learned least when its turn is over, so it has another one at the end.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from restore.fitting.tile_steps import WARM_RATE, first_steps, hands_on, is_quic
 from restore.fitting.tiles import make_layout, window
 from restore.fitting.trace import Observer
 from restore.fitting.training import Training
+from restore.fitting.warm_start import fit_warm, warm_plan
 from restore.problems.holes import hole_radius
 from restore.problems.problem import Problem
 from restore.settings import FitSettings, Plan
@@ -176,6 +178,8 @@ class _Tiled:
     def _plan(self, part: Problem, index: int, seconds: float) -> Plan:
         """Return the plan of a tile that begins when so many seconds have gone."""
         plan = make_plan(part, self.settings)
+        if not hands_on(plan, self.problem):
+            plan = warm_plan(part, plan, self.settings)
         warm = warm_steps(plan, self.settings, self.problem) if self.learned else 0
         first = first_steps(plan, self.settings, self.problem)
         budget = self.settings.time_budget
@@ -210,7 +214,11 @@ class _Tiled:
         learner = Learned()
         passes_on = hands_on(plan, self.problem)
         drawn = passes_on and not self.learned
-        fitted = fit(part, plan, [*self.observers, learner], start=self.learned if passes_on and self.learned else None)
+        observers: list[Observer] = [*self.observers, learner]
+        if passes_on:
+            fitted = fit(part, plan, observers, start=self.learned or None)
+        else:
+            fitted = fit_warm(part, plan, self.settings, observers)
         useful = _useful(part, fitted)
         if plan.objective != "fit" and fitted.stop_reason != "diverged" and (passes_on or useful):
             self.learned, self.taught = learner.taken(), self.taught + 1

@@ -37,4 +37,4 @@ def test_what_was_done_is_told(process: Call, large: tuple[Path, Path], tmp_path
 
 def test_health_needs_a_whole_fit(process: Call, large: tuple[Path, Path], tmp_path: Path) -> None:
     report = process("denoise", large[0], "-o", tmp_path / "o.png", "--json", "--health", *QUICK).report
-    assert report["warm_start"] is None and "drawn weights" in report["null_reasons"]["warm_start"]
+    assert report["warm_start"] is None and "on a whole picture" in report["null_reasons"]["warm_start"]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from restore.errors import FitError, UsageError
-from restore.fitting import Checkpoint, Fitted, Step, Training, fit, make_plan
+from restore.fitting import Checkpoint, Fitted, Step, Training, fit, make_plan, warm_start
 from restore.fitting import tiled as module
 from restore.fitting.bounded import fit_bounded, smaller_plan, tile_plan
 from restore.fitting.tile_steps import first_steps, warm_steps
@@ -106,7 +106,8 @@ def test_later_tiles_begin_with_the_weights_of_the_one_before(monkeypatch: pytes
             began_with.append(start["networks"]["0.head.weight"])
         return original(problem, plan, observers, checkpoint, start)
 
-    monkeypatch.setattr(module, "fit", noting)
+    for each in (module, warm_start):
+        monkeypatch.setattr(each, "fit", noting)
     problem = _noisy(_scene())
     plan, settings = _tiled(problem, iterations=3)
     fit_tiles(problem, plan, settings)
@@ -114,7 +115,7 @@ def test_later_tiles_begin_with_the_weights_of_the_one_before(monkeypatch: pytes
     assert not torch.equal(began_with[0], began_with[-1])
     begun.clear()
     fit_tiles(problem, *_tiled(problem, iterations=3, objective="fit"))
-    assert not any(begun)  # a code says nothing about another tile
+    assert begun == 6 * [False]  # a code says nothing about another tile
     begun.clear()
     strong = _noisy(_scene(), 50.0)
     fit_tiles(strong, *_tiled(strong, iterations=3))
@@ -136,6 +137,22 @@ def test_steps_of_later_tiles_are_fewer_unless_a_number_was_asked_for() -> None:
     assert warm_steps(dataclasses.replace(plan, optimizer="adam"), settings, strong) > 0
 
 
+def test_large_tiles_of_strong_noise_begin_on_their_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warm_start, "LARGE", 500)
+    monkeypatch.setattr(warm_start, "FEWEST", 3)
+    monkeypatch.setattr(warm_start, "REST", 0.02)
+    monkeypatch.setattr(warm_start, "FIRST", 0.02)
+    problem = _noisy(_scene(), 50.0)
+    settings = FitSettings(**SMALL, networks=1)
+    plan = tile_plan(problem, make_plan(problem, settings), settings, 48)
+    assert 0 < plan.iterations == plan.warm_start < 10 and plan.tile_iterations == 0
+    fitted = fit_tiles(problem, plan, settings)
+    assert (fitted.iterations, fitted.steps_before) == (6 * plan.iterations, 6 * plan.warm_start)
+    assert 0 < fitted.seconds_before < fitted.seconds
+    weak = dataclasses.replace(problem, sigma=25.0)
+    assert tile_plan(weak, make_plan(weak, settings), settings, 48).warm_start == 0
+
+
 def test_each_tile_takes_the_steps_that_its_own_hole_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Single pixels on the left, a region on the right, which only another prior under `fit` continues."""
     taken: dict[str, int] = {}
@@ -145,7 +162,8 @@ def test_each_tile_takes_the_steps_that_its_own_hole_asks_for(monkeypatch: pytes
         taken[plan.objective] = plan.iterations
         return original(problem, dataclasses.replace(plan, iterations=1), observers, checkpoint, start)
 
-    monkeypatch.setattr(module, "fit", noting)
+    for each in (module, warm_start):
+        monkeypatch.setattr(each, "fit", noting)
     hole = torch.zeros(64, 112, dtype=torch.bool)
     hole[:, :48] = torch.rand(64, 48, generator=torch.Generator().manual_seed(0)) < 0.5
     hole[12:52, 66:106] = True
