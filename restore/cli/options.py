@@ -112,7 +112,7 @@ MaxMemory: TypeAlias = Annotated[
     typer.Option(
         "--max-memory",
         help="Above this (4GiB, 900MiB) a picture is fitted on tiles; default: 80 % of what is free, and denoising on "
-        "a CPU, up to sigma 27, takes tiles above half a megapixel.",
+        "a CPU takes tiles above half a megapixel.",
         rich_help_panel=FIT,
     ),
 ]
