@@ -19,7 +19,7 @@ from restore.fitting.loop import fit
 from restore.fitting.memory import release
 from restore.fitting.plan import make_plan
 from restore.fitting.subject import held_out_pixels
-from restore.fitting.tile_steps import WARM_RATE, gains_by_parts
+from restore.fitting.tile_steps import WARM_RATE, gains_by_middle
 from restore.fitting.tiles import middle
 from restore.fitting.trace import Observer
 from restore.problems.problem import Problem
@@ -48,10 +48,14 @@ def warm_plan(problem: Problem, plan: Plan, settings: FitSettings) -> Plan:
         settings: that the plan was made from.
     """
     large = problem.size[0] * problem.size[1] > LARGE
-    if not (large and gains_by_parts(plan, settings, problem)):
+    if not (large and gains_by_middle(plan, settings, problem)):
         return plan
-    before = max(FEWEST, round(FIRST * make_plan(_part(problem), settings).iterations))
-    rate = plan.learning_rate * (WARM_RATE if settings.learning_rate is None else 1.0)
+    part = make_plan(_part(problem), settings)
+    if (part.prior, part.objective, part.hidden_spread) != (plan.prior, plan.objective, plan.hidden_spread):
+        return plan  # the middle has another kind of hole, or none
+    before = max(FEWEST, round(FIRST * part.iterations))
+    noisy = problem.kind == "denoise"
+    rate = plan.learning_rate * (WARM_RATE if noisy and settings.learning_rate is None else 1.0)
     return dataclasses.replace(
         plan, iterations=max(1, round(REST * plan.iterations)), learning_rate=rate, warm_start=before
     )

@@ -98,11 +98,37 @@ def test_other_fits_begin_on_the_whole(asked: dict[str, Any]) -> None:
     assert warm_plan(large, make_plan(large, settings), settings) == make_plan(large, settings)
 
 
-def test_small_pictures_holes_and_gpus_begin_on_the_whole() -> None:
+def test_inpainting_begins_on_the_middle_where_its_holes_are_scattered() -> None:
+    hole = torch.rand(400, 500, generator=torch.Generator().manual_seed(0)) < 0.5
+    picture = torch.zeros(3, 400, 500)
+    scattered = inpainting(picture, hole)
+    drawn = make_plan(scattered, SETTINGS)
+    plan = warm_plan(scattered, drawn, SETTINGS)
+    assert plan.warm_start > 0 and plan.learning_rate == drawn.learning_rate
+    strokes, aside = torch.zeros_like(hole), hole.clone()
+    strokes[::20] = True
+    aside[:, 300:] = False
+    for holes in (strokes, aside):
+        one = inpainting(picture, holes)
+        assert warm_plan(one, make_plan(one, SETTINGS), SETTINGS).warm_start == 0
+
+
+def test_what_was_learned_on_the_middle_fills_the_hole_of_the_whole(
+    truth: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warm_start, "LARGE", 96 * 128 - 1)
+    hole = torch.rand(96, 128, generator=torch.Generator().manual_seed(0)) < 0.5
+    problem = inpainting(truth, hole)
+    plan = dataclasses.replace(warm_plan(problem, make_plan(problem, SETTINGS), SETTINGS), warm_start=60, iterations=20)
+    fitted = fit_warm(problem, plan, SETTINGS)
+    drawn = fit(problem, dataclasses.replace(plan, warm_start=0))
+    errors = [float((each.image[0] - truth).square()[:, hole].mean()) for each in (fitted, drawn)]
+    assert fitted.steps_before == 60 and errors[0] < 0.7 * errors[1]
+
+
+def test_small_pictures_and_gpus_begin_on_the_whole() -> None:
     small = denoising(torch.zeros(3, 300, 400), 25.0)
-    holed = inpainting(torch.zeros(3, 400, 500), torch.rand(400, 500) < 0.5)
-    for problem in (small, holed):
-        assert warm_plan(problem, make_plan(problem, SETTINGS), SETTINGS).warm_start == 0
+    assert warm_plan(small, make_plan(small, SETTINGS), SETTINGS).warm_start == 0
     large = denoising(torch.zeros(3, 400, 500), 25.0)
     on_gpu = dataclasses.replace(make_plan(large, SETTINGS), device="cuda")
     assert warm_plan(large, on_gpu, SETTINGS) == on_gpu
