@@ -7,7 +7,16 @@ import torch
 from restore.problems.problem import Problem
 from restore.settings import FitSettings, Plan
 
-__all__ = ["WARM_RATE", "first_steps", "gains_by_middle", "gains_by_tiles", "hands_on", "is_quick", "warm_steps"]
+__all__ = [
+    "STRONGEST",
+    "WARM_RATE",
+    "first_steps",
+    "gains_by_middle",
+    "gains_by_tiles",
+    "hands_on",
+    "is_quick",
+    "warm_steps",
+]
 
 WARM = 0.33
 """Steps of a tile that begins with the weights of the one before it, as a multiple of those from drawn weights."""

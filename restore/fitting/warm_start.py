@@ -19,7 +19,7 @@ from restore.fitting.loop import fit
 from restore.fitting.memory import release
 from restore.fitting.plan import make_plan
 from restore.fitting.subject import held_out_pixels
-from restore.fitting.tile_steps import WARM_RATE, gains_by_middle
+from restore.fitting.tile_steps import STRONGEST, WARM_RATE, gains_by_middle
 from restore.fitting.tiles import middle
 from restore.fitting.trace import Observer
 from restore.problems.problem import Problem
@@ -30,9 +30,9 @@ __all__ = ["fit_warm", "warm_plan"]
 LARGE = 2**17
 """Pixels above which a fit on a CPU begins on the middle."""
 
-FIRST = 0.25
-"""Steps on the middle, as a multiple of those of a picture of its size. Half of them learn strong noise by heart: at
-sigma 50 that cost 1.4 dB, and a quarter nothing (docs/speed.md)."""
+FIRST, FIRST_SHORT = 0.5, 0.25
+"""Steps on the middle, as a multiple of those of a picture of its size; the second under strong noise, which half of
+them learn by heart (at sigma 50 that cost 1.4 dB), and in inpainting (docs/speed.md)."""
 
 FEWEST = 40
 """Steps on it, at least."""
@@ -53,8 +53,9 @@ def warm_plan(problem: Problem, plan: Plan, settings: FitSettings) -> Plan:
     part = make_plan(_part(problem), settings)
     if (part.prior, part.objective, part.hidden_spread) != (plan.prior, plan.objective, plan.hidden_spread):
         return plan  # the middle has another kind of hole, or none
-    before = max(FEWEST, round(FIRST * part.iterations))
     noisy = problem.kind == "denoise"
+    share = FIRST if noisy and problem.sigma <= STRONGEST else FIRST_SHORT
+    before = max(FEWEST, round(share * part.iterations))
     rate = plan.learning_rate * (WARM_RATE if noisy and settings.learning_rate is None else 1.0)
     return dataclasses.replace(
         plan, iterations=max(1, round(REST * plan.iterations)), learning_rate=rate, warm_start=before

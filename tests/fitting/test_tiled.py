@@ -141,7 +141,7 @@ def test_large_tiles_of_strong_noise_begin_on_their_middle(monkeypatch: pytest.M
     monkeypatch.setattr(warm_start, "LARGE", 500)
     monkeypatch.setattr(warm_start, "FEWEST", 3)
     monkeypatch.setattr(warm_start, "REST", 0.02)
-    monkeypatch.setattr(warm_start, "FIRST", 0.02)
+    monkeypatch.setattr(warm_start, "FIRST_SHORT", 0.02)
     problem = _noisy(_scene(), 50.0)
     settings = FitSettings(**SMALL, networks=1)
     plan = tile_plan(problem, make_plan(problem, settings), settings, 48)

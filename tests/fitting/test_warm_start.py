@@ -79,7 +79,10 @@ def test_the_plan_shares_the_steps_between_the_middle_and_the_whole() -> None:
     drawn = make_plan(large, SETTINGS)
     plan = warm_plan(large, drawn, SETTINGS)
     part = large.part(large.measurement[..., :224, :272], large.known[..., :224, :272])
-    assert plan.warm_start == round(make_plan(part, SETTINGS).iterations / 4)
+    assert plan.warm_start == round(make_plan(part, SETTINGS).iterations / 2)
+    strong = dataclasses.replace(large, sigma=50.0)
+    brief = warm_plan(strong, make_plan(strong, SETTINGS), SETTINGS)  # strong noise is soon learned by heart
+    assert brief.warm_start == pytest.approx(plan.warm_start / 2, abs=1) and brief.iterations == plan.iterations
     assert 0 < plan.iterations < 0.5 * drawn.iterations and plan.learning_rate < drawn.learning_rate
     same = {"iterations": drawn.iterations, "learning_rate": drawn.learning_rate, "warm_start": 0}
     assert dataclasses.replace(plan, **same) == drawn
