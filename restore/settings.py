@@ -190,7 +190,8 @@ class Plan:
         cell, refine, refine_steps, refine_channels, cell_options: as in `FitSettings`; without a cell, `refine` is
             `none` and there are no steps. The options include the learning rule of a cell that has a choice.
         tile_side: largest side of the tiles on which a big picture is fitted, one after the other; 0 for the whole
-            picture in one fit. `iterations` are then those of the first tile.
+            picture in one fit. `iterations` are then those of the first tile, or of every
+            one that begins anew.
         tile_overlap: pixels that neighbouring tiles share, at least.
         tile_iterations: largest number of steps of a tile that begins with the weights of another.
         warm_start: largest number of steps on the middle of a large picture or tile, before `iterations` on the whole.

@@ -104,10 +104,10 @@ def run(job: AblationJob, read: Callable[[], Ablation], results: Results = OF_AB
             waiting=progress.waiting,
         )
     except KeyboardInterrupt:
-        results.write(store, ablation)
+        _write_tables(store, ablation, results)
         typer.echo("restore: interrupted; the same command goes on from here.", err=True)
         raise typer.Exit(INTERRUPTED) from None
-    notes = results.write(store, ablation)
+    notes = _write_tables(store, ablation, results)
     write_folder_page(job.report, store.folder, results.page)
     if job.as_json:
         typer.echo(json.dumps(results.json(store, ablation), indent=2, allow_nan=False))
@@ -119,6 +119,13 @@ def run(job: AblationJob, read: Callable[[], Ablation], results: Results = OF_AB
         typer.echo(f"wrote {store.folder}", err=True)
     if any(record["status"] == "failed" for record in records.values()):
         raise typer.Exit(FAILED)
+
+
+def _write_tables(store: Store, ablation: Ablation, results: Results) -> list[str]:
+    """Write the tables and return notes; a plan that has grown meanwhile is for the command that let it."""
+    if store.holds(ablation.plan):
+        return results.write(store, ablation)
+    return ["the plan has grown since this began: its tables are left to the command that did it."]
 
 
 def _dry_run(job: AblationJob, trials: Sequence[Trial]) -> None:

@@ -33,8 +33,8 @@ SMALL = 2**18
 """Pixels up to which a picture is not asked what it takes, unless a limit was given."""
 
 MOST_WHOLE = 2**19
-"""Pixels above which a fit on a CPU takes tiles unasked, where they are no worse: in less memory, and up to sigma 27 in
-less time (docs/big-pictures.md)."""
+"""Pixels above which a fit on a CPU takes tiles unasked, where they are no worse in half of the memory
+(docs/big-pictures.md)."""
 
 UNASKED = 640
 """Side of such tiles, at most."""
@@ -108,15 +108,14 @@ def tile_plan(problem: Problem, plan: Plan, settings: FitSettings, side: int) ->
     """
     overlap = min(OVERLAP, side // 4)
     part = fullest(problem, make_layout(problem.size, side, overlap))
-    own = plan if settings.iterations is not None else make_plan(part, settings)
-    if not hands_on(plan, problem):
+    steps = plan.iterations if settings.iterations is not None else make_plan(part, settings).iterations
+    own = dataclasses.replace(plan, iterations=steps)
+    if hands_on(plan, problem):
+        steps, warm = (count(own, settings, problem) for count in (first_steps, warm_steps))
+        own = dataclasses.replace(own, iterations=steps, tile_iterations=warm)
+    else:
         own = warm_plan(part, own, settings)
-    steps, warm = (
-        count(dataclasses.replace(plan, iterations=own.iterations), settings, problem)
-        for count in (first_steps, warm_steps)
-    )
-    plan = dataclasses.replace(plan, iterations=steps, tile_iterations=warm, warm_start=own.warm_start)
-    return dataclasses.replace(plan, tile_side=side, tile_overlap=overlap)
+    return dataclasses.replace(own, tile_side=side, tile_overlap=overlap)
 
 
 def smaller_plan(problem: Problem, plan: Plan, settings: FitSettings) -> Plan | None:

@@ -65,7 +65,8 @@ def fit_tiles(
         plan: with `tile_side` and `tile_overlap`.
         settings: that the plan was made from; a tile's own plan is made from them too.
         observers: called after every step of every tile, whose steps count from 1. One that has a method `begin_tile`
-            is first told its number, the number of tiles, and its plan.
+            is first told its number, the number of tiles, and its plan; one with `begin_fit` also sees its middle, if
+            it begins there (`restore.fitting.warm_start.fit_warm`).
         checkpoint: keeps the finished tiles.
 
     Raises FitError as `fit`, KeyboardInterrupt when no tile was done before Ctrl-C.

@@ -52,11 +52,13 @@ def warm_plan(problem: Problem, plan: Plan, settings: FitSettings) -> Plan:
         return plan
     part = make_plan(_part(problem), settings)
     if (part.prior, part.objective, part.hidden_spread) != (plan.prior, plan.objective, plan.hidden_spread):
-        return plan  # the middle has another kind of hole, or none
-    noisy = problem.kind == "denoise"
-    share = FIRST if noisy and problem.sigma <= STRONGEST else FIRST_SHORT
+        return plan  # the middle has another kind of hole than the whole
+    denoises = problem.kind == "denoise"
+    share = FIRST if denoises and problem.sigma <= STRONGEST else FIRST_SHORT
     before = max(FEWEST, round(share * part.iterations))
-    rate = plan.learning_rate * (WARM_RATE if noisy and settings.learning_rate is None else 1.0)
+    rate = plan.learning_rate
+    if denoises and settings.learning_rate is None:  # a hole is filled better at the whole rate
+        rate *= WARM_RATE
     return dataclasses.replace(
         plan, iterations=max(1, round(REST * plan.iterations)), learning_rate=rate, warm_start=before
     )
@@ -89,7 +91,9 @@ def fit_warm(
         own, rest = plan.warm_start * tile.height * tile.width, plan.iterations * problem.known.numel()
         budget *= own / (own + rest)
     part = _part(problem)
-    begun = dataclasses.replace(make_plan(part, settings), iterations=plan.warm_start, time_budget=budget)
+    begun = dataclasses.replace(
+        make_plan(part, settings), iterations=plan.warm_start, time_budget=budget, seed=plan.seed
+    )
     told: list[Any] = [observer for observer in observers if hasattr(observer, "begin_fit")]
     for observer in told:
         observer.begin_fit("middle", begun, 0.0)
@@ -97,11 +101,13 @@ def fit_warm(
     first = fit(part, begun, [*told, learned], held_out=tile.cut(held_out_pixels(problem, plan)))
     start: Mapping[str, Any] | None = learned.taken()
     release(plan.device)
-    for observer in told:
-        observer.begin_fit("", plan, first.seconds)
     before = (first.iterations, first.seconds)
     if first.stop_reason == "diverged":
-        start, plan, checkpoint = None, make_plan(problem, settings), None  # it would not be known again
+        drawn = make_plan(problem, settings)
+        plan = dataclasses.replace(drawn, seed=plan.seed, time_budget=plan.time_budget)  # a tile has its own
+        start, checkpoint = None, None  # it would not be known again
+    for observer in told:
+        observer.begin_fit("", plan, first.seconds)
     fitted = None
     if first.stop_reason != "interrupted":
         with contextlib.suppress(KeyboardInterrupt):  # before the first step on the whole

@@ -69,6 +69,13 @@ class Store:
                 store._adopt(plan, replace)
         return store
 
+    def holds(self, plan: TrialPlan) -> bool:
+        """Whether the store is still the plan's: while one runs, another process may have let it grow."""
+        try:
+            return bool(json.loads((self.folder / "plan.json").read_text())["id"] == plan.id)
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
     def records(self) -> dict[str, Record]:
         """Return how each trial ended, by its id; of several endings a `done` one counts, else the last."""
         try:

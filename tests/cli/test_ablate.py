@@ -19,6 +19,7 @@ import pytest
 
 from restore.restoration import Restoration
 from restore.runs import execute
+from restore.runs.store import Store
 from restore.runs.trial import Trial
 
 Array = np.ndarray[Any, Any]
@@ -175,6 +176,15 @@ def test_another_plan_in_the_folder(command: Call, config: Path, contents: Call)
     refused = command("ablate", config, "-q", "--set", "iterations=2", "--set", "seeds=[1, 2]")
     assert "holds the results of another plan, 'plan', which has 4 of 4 trials that this one lacks" in refused.complaint
     assert contents() == before
+
+
+def test_a_plan_that_grows_meanwhile_keeps_its_tables(
+    command: Call, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Store, "holds", lambda store, plan: False)
+    outcome = command("ablate", config, "--set", "iterations=2", "--set", "seeds=[0]")
+    assert outcome.status == 0 and "the plan has grown since this began" in outcome.stderr
+    assert not (config.parent / "plan-results" / "summary.md").exists()
 
 
 def test_more_seeds_in_the_folder(command: Call, config: Path) -> None:

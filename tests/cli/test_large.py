@@ -38,3 +38,11 @@ def test_what_was_done_is_told(process: Call, large: tuple[Path, Path], tmp_path
 def test_health_needs_a_whole_fit(process: Call, large: tuple[Path, Path], tmp_path: Path) -> None:
     report = process("denoise", large[0], "-o", tmp_path / "o.png", "--json", "--health", *QUICK).report
     assert report["warm_start"] is None and "on a whole picture" in report["null_reasons"]["warm_start"]
+
+
+def test_tiles_of_strong_noise_begin_anew(process: Call, large: tuple[Path, Path], tmp_path: Path) -> None:
+    strong = ("--sigma", 50, "--max-memory", "850MiB")
+    told = process("denoise", large[0], "-o", tmp_path / "o.png", "--json", *strong, *QUICK)
+    tiles = told.report["tiles"]
+    assert tiles["count"] > 1 and f"{tiles['count']} tiles of" in told.stderr and " for each, in about" in told.stderr
+    assert "on a whole tile" in told.report["null_reasons"]["warm_start"]

@@ -137,22 +137,6 @@ def test_steps_of_later_tiles_are_fewer_unless_a_number_was_asked_for() -> None:
     assert warm_steps(dataclasses.replace(plan, optimizer="adam"), settings, strong) > 0
 
 
-def test_large_tiles_of_strong_noise_begin_on_their_middle(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(warm_start, "LARGE", 500)
-    monkeypatch.setattr(warm_start, "FEWEST", 3)
-    monkeypatch.setattr(warm_start, "REST", 0.02)
-    monkeypatch.setattr(warm_start, "FIRST_SHORT", 0.02)
-    problem = _noisy(_scene(), 50.0)
-    settings = FitSettings(**SMALL, networks=1)
-    plan = tile_plan(problem, make_plan(problem, settings), settings, 48)
-    assert 0 < plan.iterations == plan.warm_start < 10 and plan.tile_iterations == 0
-    fitted = fit_tiles(problem, plan, settings)
-    assert (fitted.iterations, fitted.steps_before) == (6 * plan.iterations, 6 * plan.warm_start)
-    assert 0 < fitted.seconds_before < fitted.seconds
-    weak = dataclasses.replace(problem, sigma=25.0)
-    assert tile_plan(weak, make_plan(weak, settings), settings, 48).warm_start == 0
-
-
 def test_each_tile_takes_the_steps_that_its_own_hole_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Single pixels on the left, a region on the right, which only another prior under `fit` continues."""
     taken: dict[str, int] = {}

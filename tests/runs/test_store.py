@@ -162,6 +162,7 @@ def test_a_plan_may_grow(store: Store, trial: Callable[..., Trial], plan: TrialP
     store.keep(record(plan.trials[0].id))
     grown = TrialPlan("three", (*plan.trials, trial(7)))
     assert list(Store.open(store.folder, grown).records()) == [plan.trials[0].id]
+    assert store.holds(grown) and not store.holds(plan)  # as a process sees that began with the smaller one
     with pytest.raises(OutputError, match="1 of 4 trials that this one lacks"):
         Store.open(store.folder, plan)
 

@@ -1,0 +1,69 @@
+"""Tiles of strong noise: each begins anew, on its own middle if it is large."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+
+from restore.fitting import Fitted, fit, make_plan, warm_start
+from restore.fitting.bounded import tile_plan
+from restore.fitting.tiled import fit_tiles
+from restore.problems.problem import Problem, denoising
+from restore.settings import FitSettings
+
+SETTINGS: dict[str, Any] = {
+    "network": {"channels": (8, 8), "tail": 1},
+    "networks": 1,
+    "device": "cpu",
+    "precision": "float32",
+}
+
+
+@pytest.fixture
+def problem() -> Problem:
+    """Six tiles of 48 pixels at most."""
+    y, x = torch.meshgrid(torch.linspace(0, 6, 70), torch.linspace(0, 9, 101), indexing="ij")
+    truth = 0.5 + 0.4 * torch.stack([torch.sin(x + phase) * torch.cos(y) for phase in range(3)])
+    return denoising(truth + 50 / 255 * torch.randn(truth.shape, generator=torch.Generator().manual_seed(1)), 50.0)
+
+
+def test_large_tiles_of_strong_noise_begin_on_their_middle(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warm_start, "LARGE", 500)
+    monkeypatch.setattr(warm_start, "FEWEST", 3)
+    monkeypatch.setattr(warm_start, "REST", 0.02)
+    monkeypatch.setattr(warm_start, "FIRST_SHORT", 0.02)
+    settings = FitSettings(**SETTINGS)
+    plan = tile_plan(problem, make_plan(problem, settings), settings, 48)
+    assert 0 < plan.iterations == plan.warm_start < 10 and plan.tile_iterations == 0
+    fitted = fit_tiles(problem, plan, settings)
+    assert (fitted.iterations, fitted.steps_before) == (6 * plan.iterations, 6 * plan.warm_start)
+    assert 0 < fitted.seconds_before < fitted.seconds
+    assert plan.learning_rate == warm_start.WARM_RATE * make_plan(problem, settings).learning_rate
+    weak = dataclasses.replace(problem, sigma=25.0)
+    assert tile_plan(weak, make_plan(weak, settings), settings, 48).warm_start == 0
+
+
+def test_each_tile_of_strong_noise_has_its_own_seed_and_time_whatever_becomes_of_its_middle(
+    problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warm_start, "LARGE", 500)
+    asked: list[tuple[int, float, bool]] = []
+    original = fit
+
+    def diverging(problem: Problem, plan: Any, observers: Any = (), *rest: Any, **named: Any) -> Fitted:
+        whole = "before" in named
+        fitted = original(problem, dataclasses.replace(plan, iterations=1), observers, *rest, **named)
+        assert plan.time_budget is not None
+        asked.append((plan.seed, plan.time_budget, whole))
+        return fitted if whole else dataclasses.replace(fitted, stop_reason="diverged")
+
+    monkeypatch.setattr(warm_start, "fit", diverging)
+    settings = FitSettings(**SETTINGS, time_budget=600.0)
+    fit_tiles(problem, tile_plan(problem, make_plan(problem, settings), settings, 48), settings)
+    assert [whole for *_, whole in asked] == 6 * [False, True]
+    assert [seed for seed, *_ in asked[::2]] == [seed for seed, *_ in asked[1::2]]
+    assert len({seed for seed, *_ in asked}) == 6
+    assert asked[0][1] < asked[1][1] < 600 / 5  # the first tile's share, of which its middle has a part
