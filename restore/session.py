@@ -278,7 +278,8 @@ def open_inpainting(
     picture = _picture(image)
     hole = _hole(picture, mask, mask_invert)
     warnings = _notes(picture)
-    if mask is not None and hole.mean() > 0.5:
+    hidden = picture.pixels[:, hole]
+    if mask is not None and hole.mean() > 0.5 and bool(np.ptp(hidden, axis=1).any()):  # blank is no picture
         warnings.append(POLARITY_HINT.format(share=float(hole.mean())))
     problem = inpainting(torch.from_numpy(picture.pixels.copy()), torch.from_numpy(hole), checked_sigma(sigma))
     return Session(_Given("inpaint", picture, problem, False, warnings), watch, settings, began)

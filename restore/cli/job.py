@@ -303,6 +303,8 @@ def _conclude(report: Mapping[str, Any], target: Path | None) -> None:
             words.append(f"SSIM {report['ssim']:.4f}")
     elif report["psnr_estimate"] is not None:
         words.append(f"estimated PSNR {report['psnr_estimate']:.1f} +- {report['psnr_estimate_error']:.1f} dB")
-    words.append(f"step {report['iteration_best']} of {report['iterations']} ({report['stop_reason']})")
+    begun = report.get("warm_start")
+    middle_steps = f", after {begun['iterations']} on the middle" if begun else ""
+    words.append(f"step {report['iteration_best']} of {report['iterations']}{middle_steps} ({report['stop_reason']})")
     words.append(duration(report["seconds"]))
     typer.echo(", ".join(words), err=True)

@@ -16,6 +16,9 @@ __all__ = ["Progress"]
 
 SECONDS_BETWEEN_LINES = 10.0
 
+TOLD = 4.0
+"""Standard errors above which a held-out error is shown as a PSNR: it is then known to about a decibel."""
+
 
 class Progress:
     """An observer that shows the step, the loss, the held-out error as a PSNR, and the time that is left.
@@ -32,13 +35,13 @@ class Progress:
         self._next_line = SECONDS_BETWEEN_LINES
         self._variance = 0.0
         self._steps = 0
-        self._before = 0.0
+        self._before = self._held_out = 0.0
         self._state = self._within = self._part = ""
 
     def start(self, problem: Problem, plan: Plan, done: int = 0) -> None:
         """Begin to show the progress of a fit, `done` steps of which were done before."""
         self._variance = (problem.sigma / 255) ** 2
-        self._steps = plan.iterations
+        self._steps, self._held_out = plan.iterations, plan.held_out
         if self._shown and sys.stderr.isatty():
             self._bar = tqdm(
                 total=plan.iterations,
@@ -64,11 +67,16 @@ class Progress:
         """
         self._part = self._within + (f" {what}" if what else "")
         self._before = seconds
-        self._steps = plan.iterations
+        self._steps, self._held_out = plan.iterations, plan.held_out
         self._next_line = seconds + SECONDS_BETWEEN_LINES
         if self._bar is not None:
             self._bar.reset(total=plan.iterations)
             self._bar.set_description_str(self._name + self._part)
+
+    def interrupted(self, rest: str) -> None:
+        """Say that Ctrl-C was heard, and what is still done."""
+        if self._shown:
+            print(f"{self._name}: interrupted: {rest}.", file=sys.stderr, flush=True)
 
     def __call__(self, step: Step) -> None:
         """Show the step."""
@@ -76,7 +84,9 @@ class Progress:
             return
         if step.held_out is not None:
             self._state = f"held-out {step.held_out:.5f}"
-            if step.held_out > self._variance:
+            # By the chance of so few pixels alone it would be this; less than four of it are told to no decibel.
+            chance = self._variance * math.sqrt(2 / max(1.0, self._held_out * step.image.numel()))
+            if step.held_out > self._variance + TOLD * chance:
                 self._state += f" (~{-10 * math.log10(step.held_out - self._variance):.1f} dB)"
         if self._bar is not None:
             self._bar.update(step.iteration - self._bar.n)

@@ -249,7 +249,13 @@ class _Tiled:
         That ends with another Ctrl-C, after `GLANCES` seconds, or when the memory runs out.
         """
         shown, end = 0, time.perf_counter() + GLANCES
-        for index in self._left():
+        left = self._left()
+        for observer in self.observers:
+            if left and hasattr(observer, "interrupted"):
+                observer.interrupted(
+                    f"{len(left)} tiles are shown to what was learned; Ctrl-C once more leaves them out"
+                )
+        for index in left:
             tile, image = self.layout.tiles[index], None
             try:
                 image = self._glance(index) if time.perf_counter() < end else None

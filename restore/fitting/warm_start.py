@@ -79,7 +79,8 @@ def fit_warm(
 
     Args:
         observers: called after every step on the whole picture. One that has a method `begin_fit` is also called on the
-            middle, and first told what is fitted, in a word, the plan, and the seconds that went before.
+            middle, and first told what is fitted, in a word, the plan, and the seconds that went before. One with
+            `interrupted` is told in words what is still done after Ctrl-C.
         checkpoint: keeps the fit of the whole; a fit that is killed on the middle begins anew.
 
     Raises FitError, UsageError as `fit`.
@@ -113,6 +114,9 @@ def fit_warm(
         with contextlib.suppress(KeyboardInterrupt):  # before the first step on the whole
             fitted = fit(problem, plan, observers, checkpoint, start, before=before)
     if fitted is None:
+        for observer in observers:
+            if hasattr(observer, "interrupted"):
+                observer.interrupted("the whole is shown once to what was learned; Ctrl-C once more gives it up")
         glance = dataclasses.replace(plan, iterations=1)
         fitted = fit(problem, glance, observers, None, start, before=before)
         fitted = dataclasses.replace(fitted, stop_reason="interrupted")

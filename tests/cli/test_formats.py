@@ -79,6 +79,9 @@ def test_a_mask_that_hides_most_gives_a_hint(
     (hint,) = (warning for warning in report["warnings"] if "mask" in warning)
     assert "--mask-invert" in hint
     assert f"{1 - hole.mean():.0%}" in hint
+    blank = np.where(hole.reshape(hole.shape + (1,) * (clean.ndim - 2)), clean, 0)  # as a damaged picture is
+    report = command("inpaint", save("b.png", blank), "--mask", save("n.png", ~hole), "--json", *QUICK).report
+    assert not any("mask" in warning for warning in report["warnings"])
 
 
 def test_nan_pixels_are_a_mask(

@@ -33,6 +33,7 @@ def test_what_was_done_is_told(process: Call, large: tuple[Path, Path], tmp_path
     assert report["warm_start"]["size"] == [224, 176] and report["warm_start"]["iterations"] >= 1
     assert "steps on the middle 224x176, then " in told.stderr
     assert report["stop_reason"] == "time"
+    assert f", after {report['warm_start']['iterations']} on the middle (time)" in told.stderr
 
 
 def test_health_needs_a_whole_fit(process: Call, large: tuple[Path, Path], tmp_path: Path) -> None:

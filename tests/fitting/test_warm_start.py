@@ -59,10 +59,14 @@ class Watcher:
         self.end, self.what, self.steps = end, "middle", 0
         self.told: list[tuple[str, int, float]] = []
         self.sizes: set[tuple[int, ...]] = set()
+        self.heard: list[str] = []
 
     def begin_fit(self, what: str, plan: Plan, seconds: float = 0.0) -> None:
         self.what = what
         self.told.append((what, plan.iterations, seconds))
+
+    def interrupted(self, rest: str) -> None:
+        self.heard.append(rest)
 
     def __call__(self, step: Step) -> None:
         self.sizes.add(tuple(step.image.shape[-2:]))
@@ -155,7 +159,7 @@ def test_what_was_learned_on_the_middle_saves_steps_on_the_whole(
     fitted = fit_warm(problem, plan, SETTINGS, [watcher, lambda step: plain.append(tuple(step.image.shape[-2:]))])
     assert watcher.sizes == {(48, 64), (96, 128)} and set(plain) == {(96, 128)}
     assert [what for what, _, _ in watcher.told] == ["middle", ""] and watcher.told[1][1] == 30
-    assert fitted.steps_before == 60 and fitted.iterations == 30
+    assert fitted.steps_before == 60 and fitted.iterations == 30 and watcher.heard == []
     assert 0 < fitted.seconds_before < fitted.trace.seconds[0] < fitted.seconds
     assert watcher.told[1][2] == fitted.seconds_before
     drawn = fit(problem, dataclasses.replace(plan, learning_rate=make_plan(problem, SETTINGS).learning_rate))
@@ -165,7 +169,9 @@ def test_what_was_learned_on_the_middle_saves_steps_on_the_whole(
 def test_ctrl_c_on_the_middle_shows_the_whole_to_what_was_learned(
     problem: Problem, truth: torch.Tensor, plan: Plan
 ) -> None:
-    fitted = fit_warm(problem, plan, SETTINGS, [Watcher(("middle", 55))])
+    watcher = Watcher(("middle", 55))
+    fitted = fit_warm(problem, plan, SETTINGS, [watcher])
+    assert len(watcher.heard) == 1 and "shown once to what was learned" in watcher.heard[0]
     assert (fitted.stop_reason, fitted.iterations, fitted.steps_before) == ("interrupted", 1, 55)
     assert _error(fitted.image, truth) < 0.5 * (SIGMA / 255) ** 2
 
