@@ -194,7 +194,6 @@ class Plan:
             one that begins anew.
         tile_overlap: pixels that neighbouring tiles share, at least.
         tile_iterations: largest number of steps of a tile that begins with the weights of another.
-        orientations: in how many the picture is shown, turned and mirrored; 1, or 8, of which a rectangle has 4.
         warm_start: largest number of steps on the middle of a large picture or tile, before `iterations` on the whole.
     """
 
@@ -237,7 +236,6 @@ class Plan:
     tile_overlap: int = 0
     tile_iterations: int = 0
     warm_start: int = 0
-    orientations: int = 1
 
     @property
     def unclips(self) -> bool:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from restore.fitting.orientations import turned
-
 __all__ = ["Draw", "Score", "score_difference"]
 
 
@@ -23,8 +21,6 @@ class Draw:
         context: None, or for a network that refines its estimate (1, C + 1, H', W'): what it is shown of the
             measurement, and where.
         target: (1, C, H, W) that the output is compared with, where that is not the measurement.
-        orientation: in which the network is shown its inputs (`restore.fitting.orientations`); all of the above are as
-            the measurement is.
     """
 
     input: Tensor
@@ -32,13 +28,12 @@ class Draw:
     scored: Tensor
     context: Tensor | None = None
     target: Tensor | None = None
-    orientation: int = 0
 
     @property
     def inputs(self) -> list[Tensor]:
         """The arguments of the network."""
         parts = [self.input] if self.context is None else [self.input, self.context]
-        return [turned(part, self.orientation).contiguous(memory_format=torch.channels_last) for part in parts]
+        return [part.contiguous(memory_format=torch.channels_last) for part in parts]
 
 
 @dataclass(frozen=True)

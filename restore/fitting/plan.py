@@ -9,7 +9,6 @@ from restore.errors import UsageError
 from restore.fitting import paper
 from restore.fitting.acceleration import check_acceleration
 from restore.fitting.objectives import cannot_see_pictures
-from restore.fitting.orientations import ALL
 from restore.fitting.precision import resolve_device, resolve_precision
 from restore.fitting.recurrence import choose_recurrence
 from restore.fitting.stopping import make_rule
@@ -24,9 +23,6 @@ WORK = {"fast": 0.4, "balanced": 1.0, "best": 4.0}
 
 MUON_WORK = {"fast": 0.5, "balanced": 1.0, "best": 1.25}
 """The same under Muon: more steps than it needs gain nothing, more networks do."""
-
-TURNED_WORK = 2.0
-"""That of a fit that is shown its picture in all orientations, and so learns noise later."""
 
 NETWORKS = {"fast": 1, "balanced": 2, "best": 8}
 """Networks of a preset under Muon."""
@@ -225,9 +221,6 @@ def _choose(problem: Problem, settings: FitSettings) -> tuple[str, str, dict[str
             values = _blindspot(problem, settings)
     optimizer = "muon" if values.get("optimizer") == "muon" else "adam"
     work = (MUON_WORK if optimizer == "muon" else WORK)[settings.preset]
-    if settings.preset == "best" and problem.kind == "denoise" and optimizer == "muon":
-        values = {**values, "orientations": ALL}
-        work = TURNED_WORK
     kind = "scattered" if "hidden_spread" in values else problem.kind
     steps = _steps(values["iterations"] * work, problem.size, kind, optimizer)
     return prior, objective, {**values, "iterations": steps}

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from restore.fitting.averaging import OutputAverage
 from restore.fitting.objectives import BlindSpot, Draw, Score, choose_held_out, make_objective
-from restore.fitting.orientations import possible, turned_back
 from restore.fitting.recorrupted import Recorrupted
 from restore.fitting.rescue import JUMP, JUMP_VARIED
 from restore.fitting.trace import CHECK_EVERY, Step
@@ -29,9 +26,6 @@ DRAWS = 2**31
 
 PyTorch's generator on the CPU looks at 32 bits of a seed, and a seed of ours has 31.
 """
-
-TURNS = 2
-"""Purpose of the seed of the orientations in which the picture is shown (as in `restore.fitting.network`)."""
 
 ROUGH = 1.4
 """Roughness above which filled pixels mislead: at 1.3 and below they told the best step to 0.05 dB, from 1.5 on not."""
@@ -78,12 +72,7 @@ class Subject:
         self.held_out = drawn if held_out is None else held_out.to(self.device)
         padding = Padding(problem.size, prior.multiple, prior.minimum)
         self._objective = make_objective(self.problem, plan, prior, padding, self.held_out, generator)
-        # Of the CPU: no step waits for a device. PyTorch looks at 32 bits of a seed, which are all used.
-        self._turns = torch.Generator().manual_seed(
-            int(np.random.SeedSequence((plan.seed, TURNS)).generate_state(1)[0])
-        )
-        own = (generator, self._turns)
-        self._generators = [*own, *(each for each in self._objective.generators if each is not generator)]
+        self._generators = [generator, *(each for each in self._objective.generators if each is not generator)]
         self.scored_pixels = int(problem.known.sum()) * (plan.hidden or 1.0)
         self.jump = JUMP_VARIED if plan.hidden_spread > 0 else JUMP
         self.average = OutputAverage(plan.average)
@@ -105,28 +94,16 @@ class Subject:
 
     def draw(self) -> Draw:
         """Return what the next step shows and scores."""
-        return self._turned([self._objective.draw()])[0]
+        return self._objective.draw()
 
     def usual(self) -> Draw:
         """Return what a step shows and scores where the share of hidden pixels is not left to chance."""
-        return self._objective.usual() if isinstance(self._objective, BlindSpot) else self._objective.draw()
+        return self._objective.usual() if isinstance(self._objective, BlindSpot) else self.draw()
 
     def score(self, output: Tensor, draw: Draw) -> tuple[Tensor, Score]:
         """Return the image (1, C, H, W) that the network's `output` stands for, and its score."""
-        image = self._image(output, draw)
+        image = self._objective.image(output.float(), draw)
         return image, self._objective.score(image, draw)
-
-    def _image(self, output: Tensor, draw: Draw) -> Tensor:
-        return self._objective.image(turned_back(output.float(), draw.orientation), draw)
-
-    def _turned(self, draws: Sequence[Draw]) -> list[Draw]:
-        """Return the draws in one orientation, drawn anew, if the plan has the picture turned."""
-        if self.plan.orientations == 1:
-            return list(draws)
-        height, width = draws[0].input.shape[-2:]
-        count = min(self.plan.orientations, possible((height, width)))
-        orientation = int(torch.randint(count, (), generator=self._turns))
-        return [dataclasses.replace(draw, orientation=orientation) for draw in draws]
 
     def looks(self, iteration: int) -> list[Draw]:
         """Return what a network shall be shown after this step and not learn from, if anything.
@@ -136,11 +113,11 @@ class Subject:
         if not self._is_check(iteration) or not (self._mixes or self._judged is not None):
             return []
         assert isinstance(self._objective, BlindSpot | Recorrupted)
-        return self._turned(self._objective.looks())
+        return self._objective.looks()
 
     def look(self, outputs: Sequence[Tensor], looks: Sequence[Draw]) -> None:
         """Take in what a network made of its `looks`, unless it is not finite: no loss has vouched for its weights."""
-        images = [self._image(output, draw) for output, draw in zip(outputs, looks, strict=True)]
+        images = [self._objective.image(output.float(), draw) for output, draw in zip(outputs, looks, strict=True)]
         image, covariance = mean_image(images), torch.zeros((), device=self.device)
         if isinstance(self._objective, Recorrupted):
             covariance = self._objective.covariance(images, looks)

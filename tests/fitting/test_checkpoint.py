@@ -95,7 +95,6 @@ CASES: dict[str, dict[str, Any]] = {
     "bfloat16": {"precision": "bfloat16"},
     "fixed code, perturbed": {"objective": "fit"},
     "deep decoder": {"prior": "decoder", "network": {"channels": 16}},
-    "turned": {"preset": "best", "networks": 1},
     "sgd": {"optimizer": "sgd", "learning_rate": 0.1},
     "variance": {"objective": "fit", "stop": "variance"},
     "discrepancy": {"objective": "fit", "stop": "discrepancy", "learning_rate": 1e-4},
