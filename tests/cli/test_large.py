@@ -12,7 +12,7 @@ from PIL import Image
 
 Call = Callable[..., Any]
 
-QUICK = ("--networks", 1, "--device", "cpu", "--precision", "float32", "--time-budget", "2s")
+QUICK = ("--networks", 1, "--device", "cpu", "--precision", "float32", "--time-budget", "1s")
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +27,8 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return paths[0], paths[1]
 
 
-def test_what_was_done_is_told(process: Call, large: tuple[Path, Path], tmp_path: Path) -> None:
-    told = process("denoise", large[0], "--reference", large[1], "-o", tmp_path / "o.png", "--json", *QUICK)
+def test_what_was_done_is_told(command: Call, large: tuple[Path, Path], tmp_path: Path) -> None:
+    told = command("denoise", large[0], "--reference", large[1], "-o", tmp_path / "o.png", "--json", *QUICK)
     report = told.report
     assert report["warm_start"]["size"] == [224, 176] and report["warm_start"]["iterations"] >= 1
     assert "steps on the middle 224x176, then " in told.stderr
@@ -36,14 +36,14 @@ def test_what_was_done_is_told(process: Call, large: tuple[Path, Path], tmp_path
     assert f", after {report['warm_start']['iterations']} on the middle (time)" in told.stderr
 
 
-def test_health_needs_a_whole_fit(process: Call, large: tuple[Path, Path], tmp_path: Path) -> None:
-    report = process("denoise", large[0], "-o", tmp_path / "o.png", "--json", "--health", *QUICK).report
+def test_health_needs_a_whole_fit(command: Call, large: tuple[Path, Path], tmp_path: Path) -> None:
+    report = command("denoise", large[0], "-o", tmp_path / "o.png", "--json", "--health", *QUICK).report
     assert report["warm_start"] is None and "on a whole picture" in report["null_reasons"]["warm_start"]
 
 
-def test_tiles_of_strong_noise_begin_anew(process: Call, large: tuple[Path, Path], tmp_path: Path) -> None:
+def test_tiles_of_strong_noise_begin_anew(command: Call, large: tuple[Path, Path], tmp_path: Path) -> None:
     strong = ("--sigma", 50, "--max-memory", "850MiB")
-    told = process("denoise", large[0], "-o", tmp_path / "o.png", "--json", *strong, *QUICK)
+    told = command("denoise", large[0], "-o", tmp_path / "o.png", "--json", *strong, *QUICK)
     tiles = told.report["tiles"]
     assert tiles["count"] > 1 and f"{tiles['count']} tiles of" in told.stderr and " for each, in about" in told.stderr
     assert "on a whole tile" in told.report["null_reasons"]["warm_start"]

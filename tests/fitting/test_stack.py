@@ -69,7 +69,7 @@ def test_in_float64_each_result_is_that_of_the_lone_fit(
     problems = [_wide(problem) for problem in _problems(5)]
     if objective == "recorrupted":
         problems = [dataclasses.replace(problem, level=NoiseLevel((25 / 255) ** 2)) for problem in problems]
-    plans = _plans(problems, prior, objective=objective)
+    plans = _plans(problems, prior, objective=objective, iterations=20)
     lone = [fit(problem, plan) for problem, plan in zip(problems, plans, strict=True)]
     for together in (5, 3, 1):  # networks that are made one
         monkeypatch.setattr("restore.fitting.stack._together", lambda *words, number=together: number)
