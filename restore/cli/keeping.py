@@ -56,7 +56,7 @@ def tell_kept(checkpoints: Checkpoints, overwrites: bool) -> None:
         words = " with --existing overwrite" if overwrites else ""
         typer.echo(f"the fit is kept in {there[-1]}: the same command{words} goes on.", err=True)
     elif any(checkpoint is not None for checkpoint in checkpoints):
-        typer.echo("nothing of the fit is kept: it had not come beyond the middle of the picture.", err=True)
+        typer.echo("nothing of the fit is kept yet: the same command begins anew.", err=True)
 
 
 def seconds_before(checkpoints: Checkpoints) -> float:

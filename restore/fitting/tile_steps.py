@@ -8,6 +8,7 @@ from restore.problems.problem import Problem
 from restore.settings import FitSettings, Plan
 
 __all__ = [
+    "FEWEST",
     "STRONGEST",
     "WARM_RATE",
     "first_steps",

@@ -250,8 +250,9 @@ class _Tiled:
         """
         shown, end = 0, time.perf_counter() + GLANCES
         left = self._left()
+        tells = bool(left and self.learned) and self.problem.kind == "denoise"
         for observer in self.observers:
-            if left and hasattr(observer, "interrupted"):
+            if tells and hasattr(observer, "interrupted"):
                 observer.interrupted(
                     f"{len(left)} tiles are shown to what was learned; Ctrl-C once more leaves them out"
                 )

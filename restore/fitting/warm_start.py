@@ -19,7 +19,7 @@ from restore.fitting.loop import fit
 from restore.fitting.memory import release
 from restore.fitting.plan import make_plan
 from restore.fitting.subject import held_out_pixels
-from restore.fitting.tile_steps import STRONGEST, WARM_RATE, gains_by_middle
+from restore.fitting.tile_steps import FEWEST, STRONGEST, WARM_RATE, gains_by_middle
 from restore.fitting.tiles import middle
 from restore.fitting.trace import Observer
 from restore.problems.problem import Problem
@@ -33,9 +33,6 @@ LARGE = 2**17
 FIRST, FIRST_SHORT = 0.5, 0.25
 """Steps on the middle, as a multiple of those of a picture of its size; the second under strong noise, which half of
 them learn by heart (at sigma 50 that cost 1.4 dB), and in inpainting (docs/speed.md)."""
-
-FEWEST = 40
-"""Steps on it, at least."""
 
 REST = 0.45
 """Steps on the whole picture then, as a multiple of those from drawn weights."""
