@@ -75,7 +75,8 @@ class Watch:
 
     But `health`, `baseline` and `uncertainty` look at one network from its first step to its last: with them a large
     picture is fitted whole from drawn weights.
-    `memory_share` is the part of the free memory that is this fit's, where several processes share it.
+    `memory_share` is the part of the free memory that is this fit's, where several processes share it. `warn` is told
+    before the fit what can be known by then; the report's warnings hold that as well.
     """
 
     reference: ImageLike | None = None
@@ -87,6 +88,7 @@ class Watch:
     checkpoint: str | Path | Checkpoint | None = None
     memory_share: float = 1.0
     uncertainty: bool = False
+    warn: Say = silent
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,8 @@ class Session:
 
     def run(self) -> Restoration:
         """Fit the picture alone."""
+        for warning in self._given.warnings:
+            self._watch.warn(warning)
         if self._watch.announce is not None:
             self._watch.announce(self.problem, self.plan)
         kept = self._checkpoint

@@ -9,26 +9,21 @@ from typing import Any
 import torch
 import typer
 
+from restore.cli import foresight
 from restore.cli.durations import duration
 from restore.cli.job import Job
 from restore.errors import RestoreError
-from restore.fitting.forecast import Forecast, forecast
+from restore.fitting.forecast import Forecast
 from restore.images import read_pages
-from restore.problems.problem import Problem
 from restore.report.tables import aligned
 from restore.restoration import to_json
 from restore.runs.batch import Batch
-from restore.runs.files import request_of, restore_page
+from restore.runs.files import request_of
 from restore.runs.store import Record
 from restore.runs.trial import Trial
-from restore.session import Watch
 from restore.settings import Plan
 
 __all__ = ["largest", "look_ahead", "preview"]
-
-
-class _Begun(Exception):
-    """Ends a fit before its first step."""
 
 
 def largest(batch: Batch, trials: Sequence[Trial]) -> Trial | None:
@@ -43,19 +38,11 @@ def look_ahead(trial: Trial) -> tuple[Plan, Forecast]:
 
     Raises RestoreError for settings that contradict each other, and all else that keeps the fit from beginning.
     """
-    found: list[tuple[Plan, Forecast]] = []
-
-    def begun(problem: Problem, plan: Plan) -> None:
-        found.append((plan, forecast(problem, plan)))
-        raise _Begun
-
     try:
-        restore_page(read_pages(trial.source.image)[0], request_of(trial), Watch(announce=begun))
-    except _Begun:
-        pass
+        _, plan, cost = foresight.look_ahead(read_pages(trial.source.image)[0], request_of(trial))
     except RestoreError as error:
         raise type(error)(f"{trial.picture!r} cannot be restored: {error}") from error
-    return found[0]
+    return plan, cost
 
 
 def preview(batch: Batch, trials: Sequence[Trial], records: Mapping[str, Record], job: Job) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,7 @@ import typer
 from restore.cli.allocator import keep_freed_memory
 from restore.cli.diagnosis import print_diagnosis, print_losses
 from restore.cli.durations import duration
+from restore.cli.foresight import announce_fit, foresee
 from restore.cli.keeping import checked_checkpoints, seconds_before, tell_kept
 from restore.cli.options import Already, Shared
 from restore.cli.paging import report_path
@@ -22,8 +23,6 @@ from restore.cli.progress import Progress
 from restore.cli.residual import check_beside, refuse_beside, save_residual, save_uncertainty
 from restore.errors import OutputError, UsageError
 from restore.fitting import Checkpoint
-from restore.fitting.forecast import forecast
-from restore.fitting.tiles import make_layout, middle
 from restore.images import (
     Picture,
     atomic_write_bytes,
@@ -53,7 +52,7 @@ from restore.runs.outputs import already_made, provenance
 from restore.session import Watch, check_finite, checked_sigma
 from restore.settings import FitSettings, Plan
 
-__all__ = ["Job", "announce_fit", "run"]
+__all__ = ["Job", "run"]
 
 INTERRUPTED = 130
 
@@ -148,9 +147,13 @@ def _run(job: Job, image: str) -> None:
         given=(image, job.mask, job.options.reference),
         written=[] if target is None else [target, *beside(target, job.request), *([] if html is None else [html])],
     )
+    if job.options.dry_run:
+        foresee(pages, job.request, target, as_json=job.options.as_json, verbose=job.options.verbose)
+        return
     results: list[Restoration] = []
+    warned: set[str] = set()
     for page, reference, checkpoint in zip(pages, references, checkpoints, strict=True):
-        results.append(_restore(job, page, reference, checkpoint))
+        results.append(_restore(job, page, reference, checkpoint, warned))
         if results[-1].interrupted:
             break
     interrupted = results[-1].interrupted
@@ -185,21 +188,23 @@ def _run(job: Job, image: str) -> None:
             if job.options.verbose:
                 print_losses(result.trace)
             print_diagnosis(result.report, result.health)
-        _conclude(report, target)
+        _conclude(report, target, warned)
     if interrupted:
         if not job.options.quiet:
             tell_kept(checkpoints, overwrites=target is not None and job.existing == "error")
         raise typer.Exit(INTERRUPTED)
 
 
-def _restore(job: Job, page: Picture, reference: Picture | None, checkpoint: Checkpoint | None) -> Restoration:
+def _restore(
+    job: Job, page: Picture, reference: Picture | None, checkpoint: Checkpoint | None, warned: set[str]
+) -> Restoration:
     name = page.name if page.path is not None else "standard input"
     progress = Progress(Path(name).name, shown=not job.options.quiet)
 
     def announce(problem: Problem, plan: Plan) -> None:
         done = 0 if checkpoint is None else checkpoint.found(problem, plan)
         if not job.options.quiet:
-            announce_fit(problem, plan, job.options.verbose)
+            typer.echo(announce_fit(problem, plan, job.options.verbose), err=True)
             if checkpoint is not None and done:
                 typer.echo(f"going on from step {done} of {checkpoint.path}", err=True)
         progress.start(problem, plan, done)
@@ -208,9 +213,14 @@ def _restore(job: Job, page: Picture, reference: Picture | None, checkpoint: Che
         if not job.options.quiet:
             typer.echo(line, err=True)
 
+    def warn(line: str) -> None:
+        if line not in warned:
+            say(f"restore: warning: {line}")
+        warned.add(line)
+
     try:
         unsure = job.options.save_uncertainty is not None
-        watch = Watch(reference, [progress], announce, say=say, checkpoint=checkpoint, uncertainty=unsure)
+        watch = Watch(reference, [progress], announce, say=say, warn=warn, checkpoint=checkpoint, uncertainty=unsure)
         return restore_page(page, job.request, watch)
     finally:
         progress.close()
@@ -265,34 +275,10 @@ def _target(job: Job, path: Path | None, pages: Sequence[Picture]) -> Path | Non
     return path
 
 
-def announce_fit(problem: Problem, plan: Plan, verbose: bool = False) -> None:
-    """Print what a fit is about to do, and what it will take."""
-    cost = forecast(problem, plan)
-    height, width = problem.size
-    number = "" if plan.networks == 1 else f"{plan.networks} of "
-    layout = make_layout(problem.size, plan.tile_side, plan.tile_overlap) if plan.tile_side else None
-    steps = f"up to {plan.iterations} steps"
-    if plan.warm_start:
-        part = middle(problem.size if layout is None else layout.tile_size)
-        steps = f"up to {plan.warm_start} steps on the middle {part.width}x{part.height}, then {plan.iterations},"
-    if layout is not None:
-        rows, columns = layout.tile_size
-        each = f" for the first and {plan.tile_iterations} for others," if plan.tile_iterations else " for each,"
-        steps = f"{len(layout.tiles)} tiles of {columns}x{rows}, {steps.rstrip(',')}{each}"
-    typer.echo(
-        f"{width}x{height}, {problem.channels} channel(s), sigma {problem.sigma:.1f}: {number}{plan.prior} "
-        f"({cost.parameters:,} parameters), {plan.objective}, on {plan.device} in {plan.precision}, "
-        f"about {cost.memory_mb / 1024:.1f} GiB, {steps} in about {duration(cost.seconds)}",
-        err=True,
-    )
-    if verbose:
-        for name, value in vars(plan).items():
-            typer.echo(f"  {name}: {value}", err=True)
-
-
-def _conclude(report: Mapping[str, Any], target: Path | None) -> None:
+def _conclude(report: Mapping[str, Any], target: Path | None, warned: Collection[str]) -> None:
     for warning in report["warnings"]:
-        typer.echo(f"restore: warning: {warning}", err=True)
+        if warning not in warned:
+            typer.echo(f"restore: warning: {warning}", err=True)
     words = [f"wrote {target if target is not None else 'standard output'}"]
     if report["psnr"] is not None:
         gain = "" if report["psnr_input"] is None else f" (input {report['psnr_input']:.2f} dB)"

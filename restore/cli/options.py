@@ -263,7 +263,7 @@ class Shared:
 
     def refuse_batch_options(self) -> None:
         """Raise UsageError for an option that only many pictures have a use for."""
-        for name in ("workers", "devices", "stack", "scheduler", "shard", "dry_run", "fail_fast", "retry_failed"):
+        for name in ("workers", "devices", "stack", "scheduler", "shard", "fail_fast", "retry_failed"):
             if getattr(self, name):
                 option = name.replace("_", "-")
                 raise UsageError(

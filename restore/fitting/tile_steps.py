@@ -40,17 +40,15 @@ WARM_RATE = 0.67
 
 
 def hands_on(plan: Plan, problem: Problem) -> bool:
-    """Whether a tile of this `plan` begins with what the one before has learned."""
+    """Whether a tile of this `plan` begins with what the one before has learned, if there is time to choose."""
     return plan.objective != "fit" and not (is_quick(plan, problem) and problem.sigma > STRONGEST)
 
 
 def warm_steps(plan: Plan, settings: FitSettings, problem: Problem) -> int:
-    """Return the largest number of steps of a tile of this `plan` that begins with another's weights; 0 for none.
+    """Return the largest number of steps of a tile of this `plan` that begins with another's weights.
 
     A number of steps that was asked for holds for every tile.
     """
-    if not hands_on(plan, problem):
-        return 0
     if settings.iterations is not None:
         return plan.iterations
     warm, fewest = (WARM_MUON, FEWEST_MUON) if is_quick(plan, problem) else (WARM, FEWEST)
@@ -58,8 +56,8 @@ def warm_steps(plan: Plan, settings: FitSettings, problem: Problem) -> int:
 
 
 def first_steps(plan: Plan, settings: FitSettings, problem: Problem) -> int:
-    """Return the largest number of steps of the first tile, where `plan` is that of a picture of its size."""
-    again = hands_on(plan, problem) and is_quick(plan, problem) and settings.iterations is None
+    """Return the largest number of steps of the first tile where weights go on; `plan` is of a picture of its size."""
+    again = is_quick(plan, problem) and settings.iterations is None
     return max(FEWEST, round(FIRST_MUON * plan.iterations)) if again else plan.iterations
 
 

@@ -5,8 +5,8 @@
 x_i is the image of tile i, w_i its window (`restore.fitting.tiles`). A network that is shown the picture learns to
 restore pictures of this noise, so it begins with the weights of the tile before, handed over as the same function
 (`restore.fitting.handover`). What a network is fed as a code is the picture itself to it; there every tile begins anew,
-and so it does under strong noise, which such weights would learn by heart. Elsewhere the tile that was fitted with
-drawn weights has learned least when its turn is over, so it has another one at the end.
+and so it does under strong noise, which such weights would learn by heart, if there is time for that. Elsewhere the
+tile that was fitted with drawn weights has learned least when its turn is over, so it has another one at the end.
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ from restore.settings import FitSettings, Plan
 __all__ = ["fit_tiles"]
 
 GLANCES = 20.0
-"""Seconds after Ctrl-C within which tiles that had no turn are looked at."""
+"""Seconds after the end within which tiles that had no turn, or too short a one, are looked at."""
+
+SHORT = 0.5
+"""Share of its steps below which a tile that began anew had too little time for that: from it on, weights go on."""
 
 SEED_STEP = 1_000_003
 """Between the seeds of neighbouring tiles, so that they draw different pixels."""
@@ -59,7 +62,8 @@ def fit_tiles(
 
     Tiles whose hole is a region come last, those that see most first, and take what is finished around them for
     measured: a tile that lies wholly in a hole continues its neighbours. A tile without a hole, of an inpainting, is
-    not fitted. Ctrl-C and the time budget end all of it; where no tile was finished, the measurement stays.
+    not fitted. Ctrl-C and the time budget end all of it; where no tile was finished, what the networks have learned so
+    far is shown the measurement once, and if that is of no use the measurement stays.
 
     Args:
         plan: with `tile_side` and `tile_overlap`.
@@ -94,7 +98,8 @@ class _Tiled:
         self.wide = [radius > WIDE_RADIUS for radius in radii]
         self.cover = torch.zeros(problem.size if any(self.wide) else ())
         self.done: list[int] = []
-        self.useless: list[int] = []  # of these, tiles that were cut short and stay as they were measured
+        self.useless: list[int] = []  # of these, tiles that were cut short: no image of theirs is joined yet
+        self.hurried = False  # whether a tile had too little time to begin anew
         self.first: int | None = None  # the tile that began with drawn weights and shall have another turn
         self.before = torch.zeros(())  # what that tile was
         self.learned: dict[str, Any] = {}
@@ -141,6 +146,7 @@ class _Tiled:
             "before": self.before,
             "learned": self.learned,
             "taught": self.taught,
+            "hurried": self.hurried,
             "ledger": self.ledger.state(),
         }
 
@@ -149,7 +155,7 @@ class _Tiled:
         self.image, self.cover, self.done = state["image"], state["cover"], list(state["done"])
         self.useless = list(state["useless"])
         self.first, self.before, self.learned = state["first"], state["before"], dict(state["learned"])
-        self.taught = state["taught"]
+        self.taught, self.hurried = state["taught"], state["hurried"]
         self.ledger.restore(state["ledger"])
 
     def _next(self) -> int | None:
@@ -176,25 +182,31 @@ class _Tiled:
             known = known | trusted
         return measurement.contiguous(), known.contiguous()
 
+    def _passes_on(self, plan: Plan) -> bool:
+        return hands_on(plan, self.problem) or (self.hurried and plan.objective != "fit")
+
     def _plan(self, part: Problem, index: int, seconds: float) -> Plan:
         """Return the plan of a tile that begins when so many seconds have gone."""
         plan = make_plan(part, self.settings)
-        if not hands_on(plan, self.problem):
+        passes_on = self._passes_on(plan)
+        passed_on = passes_on and bool(self.learned)
+        if not passes_on:
             plan = warm_plan(part, plan, self.settings)
-        warm = warm_steps(plan, self.settings, self.problem) if self.learned else 0
-        first = first_steps(plan, self.settings, self.problem)
+        warm = warm_steps(plan, self.settings, self.problem)
+        first = first_steps(plan, self.settings, self.problem) if passes_on else plan.iterations
         budget = self.settings.time_budget
         if budget is not None:
             # In a tile whose weights are drawn, steps are as long but more of them are needed.
-            drawn = hands_on(plan, self.problem) and not self.learned
+            drawn = passes_on and not passed_on
             rest = len(self._left()) - (index not in self.done) + (drawn or self.first not in (None, index))
-            own = first / warm_steps(plan, self.settings, self.problem) if drawn else 1.0
+            own = first / warm if drawn else 1.0
             budget = max(0.0, budget - seconds) * own / (own + rest)
         seed = (plan.seed + SEED_STEP * index) % 2**31
         rate = plan.learning_rate
-        if warm and self.settings.learning_rate is None and is_quick(plan, self.problem):
+        if passed_on and self.settings.learning_rate is None and is_quick(plan, self.problem):
             rate *= WARM_RATE
-        return dataclasses.replace(plan, iterations=warm or first, learning_rate=rate, seed=seed, time_budget=budget)
+        steps = warm if passed_on else first
+        return dataclasses.replace(plan, iterations=steps, learning_rate=rate, seed=seed, time_budget=budget)
 
     def _fit(self, index: int, seconds: float) -> None:
         """Fit a tile and join it to the picture.
@@ -213,20 +225,18 @@ class _Tiled:
                     index + 1 if index in self.done else len(self.done) + 1, len(self.layout.tiles), plan
                 )
         learner = Learned()
-        passes_on = hands_on(plan, self.problem)
-        drawn = passes_on and not self.learned
+        drawn = not (self._passes_on(plan) and self.learned)
         observers: list[Observer] = [*self.observers, learner]
-        if passes_on:
+        if self._passes_on(plan):
             fitted = fit(part, plan, observers, start=self.learned or None)
         else:
             fitted = fit_warm(part, plan, self.settings, observers)
+            self.hurried = fitted.stop_reason == "time" and fitted.iterations < SHORT * plan.iterations
         useful = _useful(part, fitted)
-        if plan.objective != "fit" and fitted.stop_reason != "diverged" and (passes_on or useful):
+        if plan.objective != "fit" and fitted.stop_reason != "diverged" and (self._passes_on(plan) or useful):
             self.learned, self.taught = learner.taken(), self.taught + 1
         self.ledger.enter(fitted, useful, f"tile {index + 1}")
-        image = fitted.image.cpu() if useful else self._as_given(measurement, known)
-        if useful and plan.unclips:  # a tile that stays as it is holds noise, not means
-            image = part.unclipped(image)
+        image = part.unclipped(fitted.image.cpu()) if plan.unclips else fitted.image.cpu()
         interrupted = fitted.stop_reason == "interrupted"
         del fitted, learner
         release(plan.device)
@@ -234,23 +244,24 @@ class _Tiled:
             self.first = None
             if useful and not interrupted:
                 self._replace(index, image)
-                self.useless = [each for each in self.useless if each != index]
-        elif useful or not interrupted:
+        elif useful:
             self._join(index, image)
-            self.useless += [] if useful else [index]
-            if drawn:
-                self.first, self.before = index, image
+        elif not interrupted:
+            self.done.append(index)
+            self.useless.append(index)
+        if drawn and self._passes_on(plan) and index in self.done:
+            self.first, self.before = index, image
         if interrupted:
             raise KeyboardInterrupt
 
     def _finish(self) -> int:
-        """Join the tiles that had no turn, and return how many are more than what was measured there.
+        """Join the tiles that have no image yet, and return how many are more than what was measured there.
 
         That ends with another Ctrl-C, after `GLANCES` seconds, or when the memory runs out.
         """
         shown, end = 0, time.perf_counter() + GLANCES
-        left = self._left()
-        tells = bool(left and self.learned) and self.problem.kind == "denoise"
+        left = sorted([*self._left(), *self.useless])
+        tells = bool(left and self.learned) and self.problem.kind == "denoise" and "interrupted" in self.ledger.reasons
         for observer in self.observers:
             if tells and hasattr(observer, "interrupted"):
                 observer.interrupted(
@@ -286,8 +297,13 @@ class _Tiled:
         return measurement if self.problem.kind == "inpaint" else fill_from_neighbours(measurement, known.float())
 
     def _replace(self, index: int, image: Tensor) -> None:
-        tile = self.layout.tiles[index]
-        tile.cut(self.image).addcmul_(image - self.before, window(self.layout, tile))
+        """Take another image of a tile; the first one may have been of no use."""
+        if index in self.useless:
+            self.useless.remove(index)
+            self._join(index, image)
+        else:
+            tile = self.layout.tiles[index]
+            tile.cut(self.image).addcmul_(image - self.before, window(self.layout, tile))
         self.before = torch.zeros(())
 
     def _join(self, index: int, image: Tensor) -> None:
@@ -296,7 +312,8 @@ class _Tiled:
         tile.cut(self.image).addcmul_(image, weight)
         if self.cover.ndim:
             tile.cut(self.cover).add_(weight)
-        self.done.append(index)
+        if index not in self.done:
+            self.done.append(index)
 
 
 def _useful(problem: Problem, fitted: Fitted) -> bool:

@@ -297,7 +297,7 @@ def test_words_that_a_batch_cannot_use(command: Call, scans: Path, tmp_path: Pat
         ((scans, "-o", folder, "--shard", "slurm"), "SLURM_ARRAY_TASK_ID"),
         ((scans, "-o", folder, "--scheduler", "nowhere.json"), "neither an address"),
         ((scans, "-o", folder, "--stop", "discrepancy"), "stop 'discrepancy' needs --objective fit"),
-        ((image, "--dry-run"), "--dry-run is for many pictures"),
+        ((image, "--fail-fast"), "--fail-fast is for many pictures"),
     ):
         assert complaint in command("denoise", *words, "--iterations", 2, "--device", "cpu").complaint, words
         shutil.rmtree(folder, ignore_errors=True)

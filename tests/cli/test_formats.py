@@ -72,10 +72,13 @@ def test_mask_invert_turns_the_mask_around(
     assert np.array_equal(load(tmp_path / "b.png"), load(tmp_path / "c.png"))
 
 
-def test_a_mask_that_hides_most_gives_a_hint(
+def test_a_mask_that_hides_most_gives_a_hint_before_the_fit(
     command: Command, save: Callable[..., Path], clean: Array, hole: Array
 ) -> None:
-    report = command("inpaint", save("a.png", clean), "--mask", save("m.png", ~hole), "--json", *QUICK).report
+    said = command("inpaint", save("a.png", clean), "--mask", save("m.png", ~hole), "--json", *QUICK)
+    assert said.stderr.count("--mask-invert") == 1
+    assert said.stderr.index("--mask-invert") < said.stderr.index("up to 2 steps")
+    report = said.report
     (hint,) = (warning for warning in report["warnings"] if "mask" in warning)
     assert "--mask-invert" in hint
     assert f"{1 - hole.mean():.0%}" in hint

@@ -56,6 +56,22 @@ def test_nothing_on_stdout_unasked_and_nothing_at_all_when_quiet(
     assert "learning_rate: 0.0" in verbose.stderr
 
 
+def test_a_dry_run_tells_what_would_be_done_and_does_nothing(
+    command: Command, save: Callable[..., Path], contents: Contents, noisy: Array
+) -> None:
+    image = save("a.png", noisy)
+    before = contents()
+    told = command("denoise", image, "--dry-run", *QUICK)
+    assert told.status == 0 and told.stderr == ""
+    assert b"up to 2 steps" in told.stdout and b"would write" in told.stdout and b"a.restored.png" in told.stdout
+    report = command("denoise", image, "--dry-run", "--json", *QUICK).report
+    assert report["output"] == str(image.with_name("a.restored.png"))
+    assert report["pages"] == 1 and report["seconds"] > 0 and report["memory_mb"] > 100
+    assert contents() == before
+    image.with_name("a.restored.png").touch()
+    assert "a.restored.png" in command("denoise", image, "--dry-run", *QUICK).complaint
+
+
 @pytest.mark.parametrize("there", ["a.restored.png", "a.restored.png.json"])
 def test_an_existing_output_is_an_error_and_stays(
     command: Command, save: Callable[..., Path], contents: Contents, noisy: Array, tmp_path: Path, there: str

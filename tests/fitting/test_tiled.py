@@ -15,7 +15,7 @@ from restore.errors import FitError, UsageError
 from restore.fitting import Checkpoint, Fitted, Step, Training, fit, make_plan, warm_start
 from restore.fitting import tiled as module
 from restore.fitting.bounded import fit_bounded, smaller_plan, tile_plan
-from restore.fitting.tile_steps import first_steps, warm_steps
+from restore.fitting.tile_steps import first_steps, hands_on, warm_steps
 from restore.fitting.tiled import fit_tiles
 from restore.fitting.tiles import make_layout
 from restore.problems.problem import Problem, denoising, inpainting
@@ -130,11 +130,11 @@ def test_steps_of_later_tiles_are_fewer_unless_a_number_was_asked_for() -> None:
     assert 0 < warm_steps(plan, settings, problem) < plan.iterations
     assert warm_steps(plan, settings, problem) < warm_steps(plan, settings, holed)
     assert warm_steps(dataclasses.replace(plan, iterations=30), FitSettings(iterations=30), problem) == 30
-    assert warm_steps(dataclasses.replace(plan, objective="fit"), settings, problem) == 0
+    assert first_steps(plan, settings, problem) < plan.iterations == first_steps(plan, settings, holed)
     strong = dataclasses.replace(problem, sigma=50.0)
-    assert warm_steps(plan, settings, strong) == 0 and first_steps(plan, settings, strong) == plan.iterations
-    assert first_steps(plan, settings, problem) < plan.iterations
-    assert warm_steps(dataclasses.replace(plan, optimizer="adam"), settings, strong) > 0
+    assert hands_on(plan, problem) and not hands_on(plan, strong)
+    assert hands_on(dataclasses.replace(plan, optimizer="adam"), strong)
+    assert not hands_on(dataclasses.replace(plan, objective="fit"), problem)
 
 
 def test_each_tile_takes_the_steps_that_its_own_hole_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
-from restore.fitting import Fitted, fit, make_plan, warm_start
+from restore.fitting import Fitted, fit, make_plan, tiled, warm_start
 from restore.fitting.bounded import tile_plan
 from restore.fitting.tiled import fit_tiles
 from restore.problems.problem import Problem, denoising
@@ -22,12 +23,18 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+def _truth() -> Tensor:
+    y, x = torch.meshgrid(torch.linspace(0, 6, 70), torch.linspace(0, 9, 101), indexing="ij")
+    return 0.5 + 0.4 * torch.stack([torch.sin(x + phase) * torch.cos(y) for phase in range(3)])
+
+
+TRUTH = _truth()
+
+
 @pytest.fixture
 def problem() -> Problem:
     """Six tiles of 48 pixels at most."""
-    y, x = torch.meshgrid(torch.linspace(0, 6, 70), torch.linspace(0, 9, 101), indexing="ij")
-    truth = 0.5 + 0.4 * torch.stack([torch.sin(x + phase) * torch.cos(y) for phase in range(3)])
-    return denoising(truth + 50 / 255 * torch.randn(truth.shape, generator=torch.Generator().manual_seed(1)), 50.0)
+    return denoising(TRUTH + 50 / 255 * torch.randn(TRUTH.shape, generator=torch.Generator().manual_seed(1)), 50.0)
 
 
 def test_large_tiles_of_strong_noise_begin_on_their_middle(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,3 +74,28 @@ def test_each_tile_of_strong_noise_has_its_own_seed_and_time_whatever_becomes_of
     assert [seed for seed, *_ in asked[::2]] == [seed for seed, *_ in asked[1::2]]
     assert len({seed for seed, *_ in asked}) == 6
     assert asked[0][1] < asked[1][1] < 600 / 5  # the first tile's share, of which its middle has a part
+
+
+def test_without_the_time_to_begin_anew_a_tile_goes_on_and_all_are_shown_to_what_came_of_it(
+    problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[bool] = []
+    original = fit
+
+    def cut_short(problem: Problem, plan: Any, *rest: Any, **named: Any) -> Fitted:
+        begun.append(bool(named.get("start")))
+        fitted = original(problem, dataclasses.replace(plan, iterations=15), *rest, **named)
+        return dataclasses.replace(fitted, stop_reason="time")
+
+    for module in (tiled, warm_start):
+        monkeypatch.setattr(module, "fit", cut_short)
+    settings = FitSettings(**SETTINGS, time_budget=600.0)
+    fitted = fit_tiles(problem, tile_plan(problem, make_plan(problem, settings), settings, 48), settings)
+    assert begun == [False] + 6 * [True]  # the first has another turn
+    assert fitted.stop_reason == "time" and 0 < fitted.tiles_fitted < fitted.tiles
+    assert any("were shown once to what these had learned" in warning for warning in fitted.warnings)
+    for corner in ((slice(None, 24), slice(None, 24)), (slice(-24, None), slice(-24, None))):
+        before, after = (
+            (image[0] - TRUTH)[:, *corner].square().mean() for image in (problem.measurement, fitted.image)
+        )
+        assert after < 0.5 * before

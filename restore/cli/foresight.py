@@ -1,0 +1,86 @@
+"""What a fit will do and take, told before its first step, and `--dry-run` of one picture, which tells nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from restore.cli.durations import duration
+from restore.fitting.forecast import Forecast, forecast
+from restore.fitting.tiles import make_layout, middle
+from restore.images import Picture
+from restore.problems.problem import Problem
+from restore.restoration import to_json
+from restore.runs.files import FileRequest, restore_page
+from restore.session import Watch
+from restore.settings import Plan
+
+__all__ = ["announce_fit", "foresee", "look_ahead"]
+
+
+class _Begun(Exception):
+    """Ends a fit before its first step."""
+
+
+def look_ahead(page: Picture, request: FileRequest) -> tuple[Problem, Plan, Forecast]:
+    """Return what the fit of a page is given, would do, and costs.
+
+    Raises RestoreError for settings that contradict each other, and all else that keeps the fit from beginning.
+    """
+    found: list[tuple[Problem, Plan, Forecast]] = []
+
+    def begun(problem: Problem, plan: Plan) -> None:
+        found.append((problem, plan, forecast(problem, plan)))
+        raise _Begun
+
+    with contextlib.suppress(_Begun):
+        restore_page(page, request, Watch(announce=begun))
+    return found[0]
+
+
+def foresee(
+    pages: Sequence[Picture], request: FileRequest, target: Path | None, *, as_json: bool = False, verbose: bool = False
+) -> None:
+    """Print what would be done with the pages of a file, and what that takes; nothing is fitted or written.
+
+    Raises RestoreError as `look_ahead`.
+    """
+    costs = []
+    for page in pages:
+        problem, plan, cost = look_ahead(page, request)
+        costs.append(cost)
+        if not as_json:
+            typer.echo(announce_fit(problem, plan, verbose))
+    seconds, memory = sum(cost.seconds for cost in costs), max(cost.memory_mb for cost in costs)
+    output = None if target is None else str(target)
+    if as_json:
+        typer.echo(to_json({"output": output, "pages": len(pages), "seconds": seconds, "memory_mb": memory}), nl=False)
+    else:
+        typer.echo(f"would write {output or 'standard output'}, in about {duration(seconds)}")
+
+
+def announce_fit(problem: Problem, plan: Plan, verbose: bool = False) -> str:
+    """Return in words what a fit is about to do, and what it will take."""
+    cost = forecast(problem, plan)
+    height, width = problem.size
+    number = "" if plan.networks == 1 else f"{plan.networks} of "
+    layout = make_layout(problem.size, plan.tile_side, plan.tile_overlap) if plan.tile_side else None
+    steps = f"up to {plan.iterations} steps"
+    if plan.warm_start:
+        part = middle(problem.size if layout is None else layout.tile_size)
+        steps = f"up to {plan.warm_start} steps on the middle {part.width}x{part.height}, then {plan.iterations},"
+    if layout is not None:
+        rows, columns = layout.tile_size
+        each = f" for the first and {plan.tile_iterations} for others," if plan.tile_iterations else " for each,"
+        steps = f"{len(layout.tiles)} tiles of {columns}x{rows}, {steps.rstrip(',')}{each}"
+    lines = [
+        f"{width}x{height}, {problem.channels} channel(s), sigma {problem.sigma:.1f}: {number}{plan.prior} "
+        f"({cost.parameters:,} parameters), {plan.objective}, on {plan.device} in {plan.precision}, "
+        f"about {cost.memory_mb / 1024:.1f} GiB, {steps} in about {duration(cost.seconds)}"
+    ]
+    if verbose:
+        lines += [f"  {name}: {value}" for name, value in vars(plan).items()]
+    return "\n".join(lines)
