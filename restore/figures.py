@@ -17,7 +17,8 @@ import torch
 from restore.fitting import Fitted
 from restore.fitting.memory import peak_mb
 from restore.fitting.observers import ReferenceCurve
-from restore.fitting.tiles import make_layout, middle
+from restore.fitting.tiles import make_layout
+from restore.fitting.warm_start import begun_on
 from restore.health import HealthRecord, gradient_health
 from restore.images import Picture
 from restore.metrics import LpipsUnavailable, lpips_distance, psnr, ssim
@@ -216,8 +217,7 @@ def _warm_start(problem: Problem, plan: Plan, fitted: Fitted) -> dict[str, Any] 
     """Return width and height of the middle that a large picture's fit, or each tile's, began with, and the steps."""
     if fitted.steps_before == 0:
         return None
-    layout = make_layout(problem.size, plan.tile_side, plan.tile_overlap) if plan.tile_side else None
-    tile = middle(problem.size if layout is None else layout.tile_size)
+    tile = begun_on(problem.size, plan)
     return {"size": [tile.width, tile.height], "iterations": fitted.steps_before}
 
 

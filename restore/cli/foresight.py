@@ -10,7 +10,8 @@ import typer
 
 from restore.cli.durations import duration
 from restore.fitting.forecast import Forecast, forecast
-from restore.fitting.tiles import make_layout, middle
+from restore.fitting.tiles import make_layout
+from restore.fitting.warm_start import begun_on
 from restore.images import Picture
 from restore.problems.problem import Problem
 from restore.restoration import to_json
@@ -67,12 +68,12 @@ def announce_fit(problem: Problem, plan: Plan, verbose: bool = False) -> str:
     cost = forecast(problem, plan)
     height, width = problem.size
     number = "" if plan.networks == 1 else f"{plan.networks} of "
-    layout = make_layout(problem.size, plan.tile_side, plan.tile_overlap) if plan.tile_side else None
     steps = f"up to {plan.iterations} steps"
     if plan.warm_start:
-        part = middle(problem.size if layout is None else layout.tile_size)
+        part = begun_on(problem.size, plan)
         steps = f"up to {plan.warm_start} steps on the middle {part.width}x{part.height}, then {plan.iterations},"
-    if layout is not None:
+    if plan.tile_side:
+        layout = make_layout(problem.size, plan.tile_side, plan.tile_overlap)
         rows, columns = layout.tile_size
         each = f" for the first and {plan.tile_iterations} for others," if plan.tile_iterations else " for each,"
         steps = f"{len(layout.tiles)} tiles of {columns}x{rows}, {steps.rstrip(',')}{each}"

@@ -20,12 +20,12 @@ from restore.fitting.memory import release
 from restore.fitting.plan import make_plan
 from restore.fitting.subject import held_out_pixels
 from restore.fitting.tile_steps import FEWEST, STRONGEST, WARM_RATE, gains_by_middle
-from restore.fitting.tiles import middle
+from restore.fitting.tiles import Tile, make_layout, middle
 from restore.fitting.trace import Observer
 from restore.problems.problem import Problem
 from restore.settings import FitSettings, Plan
 
-__all__ = ["fit_warm", "warm_plan"]
+__all__ = ["begun_on", "fit_warm", "warm_plan"]
 
 LARGE = 2**17
 """Pixels above which a fit on a CPU begins on the middle."""
@@ -59,6 +59,11 @@ def warm_plan(problem: Problem, plan: Plan, settings: FitSettings) -> Plan:
     return dataclasses.replace(
         plan, iterations=max(1, round(REST * plan.iterations)), learning_rate=rate, warm_start=before
     )
+
+
+def begun_on(size: tuple[int, int], plan: Plan) -> Tile:
+    """Return the middle that a fit of this `plan` begins on; on tiles, that of the first one."""
+    return middle(make_layout(size, plan.tile_side, plan.tile_overlap).tile_size if plan.tile_side else size)
 
 
 def fit_warm(
