@@ -21,7 +21,7 @@ from restore.settings import Plan
 
 __all__ = ["Forecast", "forecast", "fullest"]
 
-GIGAFLOPS = {"bfloat16": 120.0, "float32": 60.0}
+GIGAFLOPS = {"bfloat16": 100.0, "float32": 60.0}
 """Rough speed of one CPU core with 512-bit vectors at these networks; others differ by a factor of two or so."""
 
 GPU_GIGAFLOPS = {"bfloat16": 60_000.0, "float32": 15_000.0}

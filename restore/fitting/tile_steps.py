@@ -10,12 +10,12 @@ from restore.settings import FitSettings, Plan
 __all__ = [
     "FEWEST",
     "STRONGEST",
-    "WARM_RATE",
     "first_steps",
     "gains_by_middle",
     "gains_by_tiles",
     "hands_on",
     "is_quick",
+    "warm_rate",
     "warm_steps",
 ]
 
@@ -36,7 +36,8 @@ FIRST_MUON = 0.5
 """Steps of the first tile then, which has another turn, as a multiple of those of a picture of its size."""
 
 WARM_RATE = 0.67
-"""Learning rate of such a tile, as a multiple of that from drawn weights: it has less to learn, and scatters less."""
+"""Learning rate of a denoising fit by `blindspot` and Muon that begins with another's weights, as a multiple of that
+from drawn weights: it has less to learn, and scatters less. The narrow networks of `recorrupted` keep theirs."""
 
 
 def hands_on(plan: Plan, problem: Problem) -> bool:
@@ -53,6 +54,12 @@ def warm_steps(plan: Plan, settings: FitSettings, problem: Problem) -> int:
         return plan.iterations
     warm, fewest = (WARM_MUON, FEWEST_MUON) if is_quick(plan, problem) else (WARM, FEWEST)
     return min(plan.iterations, max(fewest, round(warm * plan.iterations)))
+
+
+def warm_rate(plan: Plan, settings: FitSettings, problem: Problem) -> float:
+    """Return the learning rate of such a tile, or of a whole that began on its middle; one that was asked for holds."""
+    slower = is_quick(plan, problem) and plan.objective == "blindspot" and settings.learning_rate is None
+    return plan.learning_rate * (WARM_RATE if slower else 1.0)
 
 
 def first_steps(plan: Plan, settings: FitSettings, problem: Problem) -> int:

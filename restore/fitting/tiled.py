@@ -27,7 +27,7 @@ from restore.fitting.ledger import Ledger
 from restore.fitting.loop import fit
 from restore.fitting.memory import release
 from restore.fitting.plan import WIDE_RADIUS, make_plan
-from restore.fitting.tile_steps import WARM_RATE, first_steps, hands_on, is_quick, warm_steps
+from restore.fitting.tile_steps import first_steps, hands_on, warm_rate, warm_steps
 from restore.fitting.tiles import make_layout, window
 from restore.fitting.trace import Observer
 from restore.fitting.training import Training
@@ -202,9 +202,7 @@ class _Tiled:
             own = first / warm if drawn else 1.0
             budget = max(0.0, budget - seconds) * own / (own + rest)
         seed = (plan.seed + SEED_STEP * index) % 2**31
-        rate = plan.learning_rate
-        if passed_on and self.settings.learning_rate is None and is_quick(plan, self.problem):
-            rate *= WARM_RATE
+        rate = warm_rate(plan, self.settings, self.problem) if passed_on else plan.learning_rate
         steps = warm if passed_on else first
         return dataclasses.replace(plan, iterations=steps, learning_rate=rate, seed=seed, time_budget=budget)
 

@@ -19,7 +19,7 @@ from restore.fitting.loop import fit
 from restore.fitting.memory import release
 from restore.fitting.plan import make_plan
 from restore.fitting.subject import held_out_pixels
-from restore.fitting.tile_steps import FEWEST, STRONGEST, WARM_RATE, gains_by_middle
+from restore.fitting.tile_steps import FEWEST, STRONGEST, gains_by_middle, warm_rate
 from restore.fitting.tiles import Tile, make_layout, middle
 from restore.fitting.trace import Observer
 from restore.problems.problem import Problem
@@ -53,9 +53,7 @@ def warm_plan(problem: Problem, plan: Plan, settings: FitSettings) -> Plan:
     denoises = problem.kind == "denoise"
     share = FIRST if denoises and problem.sigma <= STRONGEST else FIRST_SHORT
     before = max(FEWEST, round(share * part.iterations))
-    rate = plan.learning_rate
-    if denoises and settings.learning_rate is None:  # a hole is filled better at the whole rate
-        rate *= WARM_RATE
+    rate = warm_rate(plan, settings, problem)
     return dataclasses.replace(
         plan, iterations=max(1, round(REST * plan.iterations)), learning_rate=rate, warm_start=before
     )

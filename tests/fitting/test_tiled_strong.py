@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from restore.fitting import Fitted, fit, make_plan, tiled, warm_start
+from restore.fitting import Fitted, fit, make_plan, tile_steps, tiled, warm_start
 from restore.fitting.bounded import tile_plan
+from restore.fitting.tile_steps import warm_rate
 from restore.fitting.tiled import fit_tiles
 from restore.problems.problem import Problem, denoising
 from restore.settings import FitSettings
@@ -48,7 +49,10 @@ def test_large_tiles_of_strong_noise_begin_on_their_middle(problem: Problem, mon
     fitted = fit_tiles(problem, plan, settings)
     assert (fitted.iterations, fitted.steps_before) == (6 * plan.iterations, 6 * plan.warm_start)
     assert 0 < fitted.seconds_before < fitted.seconds
-    assert plan.learning_rate == warm_start.WARM_RATE * make_plan(problem, settings).learning_rate
+    own = make_plan(problem, settings)
+    assert own.objective == "blindspot" and plan.learning_rate == tile_steps.WARM_RATE * own.learning_rate
+    narrow = dataclasses.replace(own, objective="recorrupted")
+    assert warm_rate(narrow, settings, problem) == own.learning_rate
     weak = dataclasses.replace(problem, sigma=25.0)
     assert tile_plan(weak, make_plan(weak, settings), settings, 48).warm_start == 0
 
