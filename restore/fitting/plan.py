@@ -16,7 +16,7 @@ from restore.problems.holes import hole_radius, is_scattered
 from restore.problems.problem import Problem
 from restore.settings import FitSettings, Plan
 
-__all__ = ["make_plan"]
+__all__ = ["is_narrow", "make_plan"]
 
 WORK = {"fast": 0.4, "balanced": 1.0, "best": 4.0}
 """Steps of a preset, as a multiple of the default's."""
@@ -28,14 +28,14 @@ NETWORKS = {"fast": 1, "balanced": 2, "best": 8}
 """Networks of a preset under Muon."""
 
 NARROW_NETWORKS = {"fast": 2, "balanced": 3, "best": 16}
-"""The same of `NARROW` ones, which take less than half as long."""
+"""The same of `NARROW` ones, which take less than half as long on a CPU."""
 
 SHORTER = {
     **{("denoise", "muon"): 0.2, ("inpaint", "muon"): 0.4, ("scattered", "muon"): 0.62},
-    **{("narrow", "muon"): 0.0},  # nor do large pictures teach these enough in fewer
+    **{("narrow", "muon"): 0.0},  # these learn more slowly: even of large pictures not enough in fewer
     **{("denoise", "adam"): 0.3, ("inpaint", "adam"): 0.7, ("scattered", "adam"): 0.7},
 }
-"""Pictures above 256x256 get fewer steps, by the power of their area: a megapixel in some five minutes on two cores."""
+"""Pictures above 256x256 get fewer steps, by the power of their area."""
 
 HELD_OUT = 0.02
 """Fraction of the measured pixels that are held out for the held-out rule."""
@@ -198,6 +198,11 @@ def make_plan(problem: Problem, settings: FitSettings) -> Plan:
     return plan
 
 
+def is_narrow(plan: Plan) -> bool:
+    """Whether the networks are those of white noise, half as wide as the prior's own."""
+    return bool(plan.network.get("channels") == NARROW["network"]["channels"])
+
+
 def _held_out(known: int, enough: int) -> dict[str, Any]:
     """Return what is held out of so many known pixels; where too little is left of it, nothing stops the fit."""
     share = min(MOST_HELD_OUT, max(HELD_OUT, enough / known)) if known else 0.0
@@ -233,7 +238,8 @@ def _choose(problem: Problem, settings: FitSettings) -> tuple[str, str, dict[str
             values = _blindspot(problem, settings)
     optimizer = "muon" if values.get("optimizer") == "muon" else "adam"
     kind = "scattered" if "hidden_spread" in values else problem.kind
-    if (prior, objective, optimizer) == ("hourglass", "recorrupted", "muon"):
+    told = settings.cell != "none" or "channels" in settings.network
+    if (prior, objective, optimizer) == ("hourglass", "recorrupted", "muon") and not told:
         kind, values = "narrow", {**values, **NARROW, "networks": NARROW_NETWORKS[settings.preset]}
     work = (MUON_WORK if optimizer == "muon" else WORK)[settings.preset]
     steps = _steps(values["iterations"] * work, problem.size, kind, optimizer)

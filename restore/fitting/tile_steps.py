@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from restore.fitting.plan import is_narrow
 from restore.problems.problem import Problem
 from restore.settings import FitSettings, Plan
 
@@ -36,8 +37,8 @@ FIRST_MUON = 0.5
 """Steps of the first tile then, which has another turn, as a multiple of those of a picture of its size."""
 
 WARM_RATE = 0.67
-"""Learning rate of a denoising fit by `blindspot` and Muon that begins with another's weights, as a multiple of that
-from drawn weights: it has less to learn, and scatters less. The narrow networks of `recorrupted` keep theirs."""
+"""Learning rate of a denoising fit by Muon that begins with another's weights, as a multiple of that from drawn weights:
+it has less to learn, and scatters less. Narrow networks keep theirs."""
 
 
 def hands_on(plan: Plan, problem: Problem) -> bool:
@@ -58,7 +59,7 @@ def warm_steps(plan: Plan, settings: FitSettings, problem: Problem) -> int:
 
 def warm_rate(plan: Plan, settings: FitSettings, problem: Problem) -> float:
     """Return the learning rate of such a tile, or of a whole that began on its middle; one that was asked for holds."""
-    slower = is_quick(plan, problem) and plan.objective == "blindspot" and settings.learning_rate is None
+    slower = is_quick(plan, problem) and not is_narrow(plan) and settings.learning_rate is None
     return plan.learning_rate * (WARM_RATE if slower else 1.0)
 
 

@@ -17,7 +17,7 @@ from restore.fitting.judge import Fitted
 from restore.fitting.learned import Learned
 from restore.fitting.loop import fit
 from restore.fitting.memory import release
-from restore.fitting.plan import make_plan
+from restore.fitting.plan import is_narrow, make_plan
 from restore.fitting.subject import held_out_pixels
 from restore.fitting.tile_steps import FEWEST, STRONGEST, gains_by_middle, warm_rate
 from restore.fitting.tiles import Tile, make_layout, middle
@@ -34,8 +34,8 @@ FIRST, FIRST_SHORT = 0.5, 0.25
 """Steps on the middle, as a multiple of those of a picture of its size; the second under strong noise, which half of
 them learn by heart (at sigma 50 that cost 1.4 dB), and in inpainting (docs/speed.md)."""
 
-REST = 0.45
-"""Steps on the whole picture then, as a multiple of those from drawn weights."""
+REST, REST_NARROW = 0.45, 0.65
+"""Steps on the whole picture then, as a multiple of those from drawn weights; the second of narrow networks."""
 
 
 def warm_plan(problem: Problem, plan: Plan, settings: FitSettings) -> Plan:
@@ -53,10 +53,9 @@ def warm_plan(problem: Problem, plan: Plan, settings: FitSettings) -> Plan:
     denoises = problem.kind == "denoise"
     share = FIRST if denoises and problem.sigma <= STRONGEST else FIRST_SHORT
     before = max(FEWEST, round(share * part.iterations))
+    rest = max(1, round((REST_NARROW if is_narrow(plan) else REST) * plan.iterations))
     rate = warm_rate(plan, settings, problem)
-    return dataclasses.replace(
-        plan, iterations=max(1, round(REST * plan.iterations)), learning_rate=rate, warm_start=before
-    )
+    return dataclasses.replace(plan, iterations=rest, learning_rate=rate, warm_start=before)
 
 
 def begun_on(size: tuple[int, int], plan: Plan) -> Tile:
