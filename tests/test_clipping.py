@@ -106,7 +106,7 @@ def test_tiles_that_are_not_restored_stay_as_they_are(
     )
     wide = np.concatenate([noisy] * 2, axis=1)
     useful = iter([True, False, False, False])
-    monkeypatch.setattr("restore.fitting.tiled._useful", lambda problem, fitted: next(useful))
+    monkeypatch.setattr("restore.fitting.tiled.is_useful", lambda problem, fitted: next(useful))
     result = restore.denoise(wide, **{**SETTINGS, "iterations": 2})
     assert result.plan.tile_side == 64
     np.testing.assert_array_equal(result.image[:, 80:], wide[:, 80:])  # of tiles that were of no use

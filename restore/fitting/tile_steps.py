@@ -37,7 +37,7 @@ FIRST_MUON = 0.5
 """Steps of the first tile then, which has another turn, as a multiple of those of a picture of its size."""
 
 WARM_RATE = 0.67
-"""Learning rate of a denoising fit by Muon that begins with another's weights, as a multiple of that from drawn weights:
+"""Learning rate of a denoising fit by Muon that begins with another's weights, as a multiple of that from drawn ones:
 it has less to learn, and scatters less. Narrow networks keep theirs."""
 
 

@@ -12,6 +12,7 @@ tile that was fitted with drawn weights has learned least when its turn is over,
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from restore.fitting.checkpoint import Checkpoint
 from restore.fitting.fills import fill_from_neighbours
+from restore.fitting.glance import glance, is_useful
 from restore.fitting.judge import Fitted
 from restore.fitting.learned import Learned
 from restore.fitting.ledger import Ledger
@@ -30,7 +32,6 @@ from restore.fitting.plan import WIDE_RADIUS, make_plan
 from restore.fitting.tile_steps import first_steps, hands_on, warm_rate, warm_steps
 from restore.fitting.tiles import make_layout, window
 from restore.fitting.trace import Observer
-from restore.fitting.training import Training
 from restore.fitting.warm_start import fit_warm, warm_plan
 from restore.problems.holes import hole_radius
 from restore.problems.problem import Problem
@@ -38,8 +39,9 @@ from restore.settings import FitSettings, Plan
 
 __all__ = ["fit_tiles"]
 
-GLANCES = 20.0
-"""Seconds after the end within which tiles that had no turn, or too short a one, are looked at."""
+GLANCES, GLANCES_SHARE = 20.0, 0.1
+"""Seconds after the end within which tiles that had no turn, or too short a one, are looked at; and as a share of a
+time budget."""
 
 SHORT = 0.5
 """Share of its steps below which a tile that began anew had too little time for that: from it on, weights go on."""
@@ -62,8 +64,8 @@ def fit_tiles(
 
     Tiles whose hole is a region come last, those that see most first, and take what is finished around them for
     measured: a tile that lies wholly in a hole continues its neighbours. A tile without a hole, of an inpainting, is
-    not fitted. Ctrl-C and the time budget end all of it; where no tile was finished, what the networks have learned so
-    far is shown the measurement once, and if that is of no use the measurement stays.
+    not fitted. Ctrl-C and the time budget end all of it. A tile that had no turn, or too short a one, is shown once to
+    what the networks have learned, and if that is of no use its measurement stays.
 
     Args:
         plan: with `tile_side` and `tile_overlap`.
@@ -223,31 +225,34 @@ class _Tiled:
                     index + 1 if index in self.done else len(self.done) + 1, len(self.layout.tiles), plan
                 )
         learner = Learned()
-        drawn = not (self._passes_on(plan) and self.learned)
         observers: list[Observer] = [*self.observers, learner]
+        went_on = self._passes_on(plan) and bool(self.learned)
         if self._passes_on(plan):
             fitted = fit(part, plan, observers, start=self.learned or None)
         else:
             fitted = fit_warm(part, plan, self.settings, observers)
-            self.hurried = fitted.stop_reason == "time" and fitted.iterations < SHORT * plan.iterations
-        useful = _useful(part, fitted)
-        if plan.objective != "fit" and fitted.stop_reason != "diverged" and (self._passes_on(plan) or useful):
+        short = fitted.stop_reason == "time" and fitted.iterations < SHORT * plan.iterations
+        self.hurried |= short and plan.objective != "fit"
+        passes_on = self._passes_on(plan)  # from now on
+        again, useful = index in self.done, is_useful(part, fitted)
+        kept = useful and not (again and short and index not in self.useless)
+        if plan.objective != "fit" and fitted.stop_reason != "diverged" and (passes_on or useful):
             self.learned, self.taught = learner.taken(), self.taught + 1
-        self.ledger.enter(fitted, useful, f"tile {index + 1}")
+        self.ledger.enter(fitted, kept, f"tile {index + 1}")
         image = part.unclipped(fitted.image.cpu()) if plan.unclips else fitted.image.cpu()
         interrupted = fitted.stop_reason == "interrupted"
         del fitted, learner
         release(plan.device)
-        if index in self.done:
-            self.first = None
-            if useful and not interrupted:
+        if again:
+            if kept and not interrupted:
                 self._replace(index, image)
+            self.first, self.before = None, torch.zeros(())
         elif useful:
             self._join(index, image)
         elif not interrupted:
             self.done.append(index)
             self.useless.append(index)
-        if drawn and self._passes_on(plan) and index in self.done:
+        if passes_on and not went_on and index in self.done and self._left():
             self.first, self.before = index, image
         if interrupted:
             raise KeyboardInterrupt
@@ -257,7 +262,8 @@ class _Tiled:
 
         That ends with another Ctrl-C, after `GLANCES` seconds, or when the memory runs out.
         """
-        shown, end = 0, time.perf_counter() + GLANCES
+        budget = self.settings.time_budget
+        shown, end = 0, time.perf_counter() + min(GLANCES, math.inf if budget is None else GLANCES_SHARE * budget)
         left = sorted([*self._left(), *self.useless])
         tells = bool(left and self.learned) and self.problem.kind == "denoise" and "interrupted" in self.ledger.reasons
         for observer in self.observers:
@@ -268,27 +274,17 @@ class _Tiled:
         for index in left:
             tile, image = self.layout.tiles[index], None
             try:
-                image = self._glance(index) if time.perf_counter() < end else None
-            except (KeyboardInterrupt, RuntimeError, MemoryError):
+                part = self.problem.part(tile.cut(self.problem.measurement), tile.cut(self.problem.known))
+                image = glance(part, self.settings, self.learned) if time.perf_counter() < end else None
+            except KeyboardInterrupt:
+                end = 0.0
+                self.ledger.reasons.append("interrupted")
+            except (RuntimeError, MemoryError):
                 end = 0.0
             shown += image is not None
             given = self._as_given(tile.cut(self.problem.measurement), tile.cut(self.problem.known))
             self._join(index, given if image is None else image)
         return shown
-
-    def _glance(self, index: int) -> Tensor | None:
-        """Return what the networks make of a tile that they have not learned; None where that is no use."""
-        tile = self.layout.tiles[index]
-        part = self.problem.part(tile.cut(self.problem.measurement), tile.cut(self.problem.known))
-        if not self.learned or part.kind != "denoise":
-            return None
-        plan = make_plan(part, self.settings)
-        image = Training(part, plan, self.learned).glance().cpu()
-        release(plan.device)
-        # Of an image that has nothing of the noise, the measurement differs by the noise and by the image's error.
-        if not (image - part.measurement)[part.known.expand_as(image)].square().mean() < 2 * (part.sigma / 255) ** 2:
-            return None
-        return part.unclipped(image) if plan.unclips else image
 
     def _as_given(self, measurement: Tensor, known: Tensor) -> Tensor:
         """Return what stands for a part that is not restored: impulses, which are no measurement, are filled."""
@@ -302,7 +298,6 @@ class _Tiled:
         else:
             tile = self.layout.tiles[index]
             tile.cut(self.image).addcmul_(image - self.before, window(self.layout, tile))
-        self.before = torch.zeros(())
 
     def _join(self, index: int, image: Tensor) -> None:
         tile = self.layout.tiles[index]
@@ -312,16 +307,3 @@ class _Tiled:
             tile.cut(self.cover).add_(weight)
         if index not in self.done:
             self.done.append(index)
-
-
-def _useful(problem: Problem, fitted: Fitted) -> bool:
-    """Whether a fit that was cut short has come closer to the truth than the measurement is.
-
-    The mean squared error on held-out pixels is that of the image plus sigma^2, and that of the measurement sigma^2.
-    Without held-out pixels nothing is known; a budget of time was meant to be enough, Ctrl-C came unforeseen.
-    """
-    if fitted.stop_reason not in ("interrupted", "time") or problem.kind == "inpaint" or problem.sigma == 0:
-        return True
-    if fitted.held_out_error is None:
-        return fitted.stop_reason == "time"
-    return fitted.held_out_error < 2 * (problem.sigma / 255) ** 2

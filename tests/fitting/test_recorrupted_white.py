@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +15,12 @@ from restore.errors import UsageError
 from restore.fitting import Training, fit, make_plan
 from restore.fitting.judge import Fitted
 from restore.fitting.network import build_prior
+from restore.fitting.plan import is_narrow
 from restore.fitting.recorrupted import WHITE_RECORRUPTION, Recorrupted
 from restore.fitting.shrinkage import kept_share
 from restore.fitting.subject import Subject
 from restore.fitting.trace import Step, Trace
+from restore.fitting.warm_start import warm_plan
 from restore.problems.noise_level import NoiseLevel
 from restore.problems.padding import Padding
 from restore.problems.problem import Problem, denoising
@@ -59,6 +62,38 @@ def test_auto_takes_it_where_the_noise_is_known() -> None:
     assert make_plan(problem, FitSettings(optimizer="adam")).networks == 1
     with pytest.raises(UsageError, match="strength could be estimated"):
         make_plan(dataclasses.replace(problem, level=None), ASKED)
+
+
+@pytest.mark.parametrize(("preset", "networks", "steps"), [("fast", 2, 130), ("balanced", 3, 260), ("best", 16, 325)])
+@pytest.mark.parametrize("side", [64, 600])
+def test_networks_are_narrow_and_many_unless_others_are_asked_for(
+    preset: str, networks: int, steps: int, side: int
+) -> None:
+    problem = problem_of(torch.zeros(1, side, side))
+    asked = FitSettings(preset=preset, device="cpu")
+    plan = make_plan(problem, asked)
+    assert is_narrow(plan) and (plan.networks, plan.iterations, plan.learning_rate) == (networks, steps, 0.045)
+    begun = warm_plan(problem, plan, asked)
+    assert begun.learning_rate == plan.learning_rate  # blind-spot fits are slower then
+    assert begun.iterations == (round(0.65 * steps) if side == 600 else steps)
+    own = make_plan(problem, dataclasses.replace(asked, networks=1, learning_rate=0.02, iterations=7))
+    assert is_narrow(own) and (own.networks, own.iterations, own.learning_rate) == (1, 7, 0.02)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"network": {"channels": (32, 48)}},
+        {"prior": "dip"},
+        {"cell": "scornn", "optimizer": "muon"},
+        {"optimizer": "adam"},
+        {"objective": "blindspot"},
+    ],
+)
+def test_other_networks_keep_their_schedule(words: dict[str, Any]) -> None:
+    plan = make_plan(problem_of(scene(64)[1]), FitSettings(**{"objective": "recorrupted", **words}))
+    assert not is_narrow(plan) and plan.learning_rate <= 0.03 and plan.networks <= 2
+    assert plan.network.get("channels") in (None, (32, 48))
 
 
 def test_what_is_asked_for_knows_nothing_of_what_is_shown() -> None:

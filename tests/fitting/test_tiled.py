@@ -224,7 +224,7 @@ def test_the_time_budget_is_shared() -> None:
 
 def test_tiles_that_were_cut_short_are_not_called_restored(monkeypatch: pytest.MonkeyPatch) -> None:
     """They stay as they were measured, but for impulses, which were never a measurement."""
-    monkeypatch.setattr(module, "_useful", lambda problem, fitted: False)
+    monkeypatch.setattr(module, "is_useful", lambda problem, fitted: False)
     truth = _scene(1)
     struck = torch.rand(truth.shape[-2:], generator=torch.Generator().manual_seed(4)) < 0.1
     problem = denoising(truth, 25.0, ~struck)
