@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -23,6 +24,7 @@ from restore.cli.progress import Progress
 from restore.cli.residual import check_beside, refuse_beside, save_residual, save_uncertainty
 from restore.errors import OutputError, UsageError
 from restore.fitting import Checkpoint
+from restore.fitting.forecast import forecast
 from restore.images import (
     Picture,
     atomic_write_bytes,
@@ -148,7 +150,8 @@ def _run(job: Job, image: str) -> None:
         written=[] if target is None else [target, *beside(target, job.request), *([] if html is None else [html])],
     )
     if job.options.dry_run:
-        foresee(pages, job.request, target, as_json=job.options.as_json, verbose=job.options.verbose)
+        watches = [_watch(job, *given) for given in zip(references, checkpoints, strict=True)]
+        foresee(pages, job.request, watches, target, as_json=job.options.as_json, verbose=job.options.verbose)
         return
     results: list[Restoration] = []
     warned: set[str] = set()
@@ -204,7 +207,7 @@ def _restore(
     def announce(problem: Problem, plan: Plan) -> None:
         done = 0 if checkpoint is None else checkpoint.found(problem, plan)
         if not job.options.quiet:
-            typer.echo(announce_fit(problem, plan, job.options.verbose), err=True)
+            typer.echo(announce_fit(problem, plan, forecast(problem, plan), job.options.verbose), err=True)
             if checkpoint is not None and done:
                 typer.echo(f"going on from step {done} of {checkpoint.path}", err=True)
         progress.start(problem, plan, done)
@@ -219,11 +222,15 @@ def _restore(
         warned.add(line)
 
     try:
-        unsure = job.options.save_uncertainty is not None
-        watch = Watch(reference, [progress], announce, say=say, warn=warn, checkpoint=checkpoint, uncertainty=unsure)
+        watch = _watch(job, reference, checkpoint)
+        watch = dataclasses.replace(watch, observers=[progress], announce=announce, say=say, warn=warn)
         return restore_page(page, job.request, watch)
     finally:
         progress.close()
+
+
+def _watch(job: Job, reference: Picture | None, checkpoint: Checkpoint | None) -> Watch:
+    return Watch(reference, checkpoint=checkpoint, uncertainty=job.options.save_uncertainty is not None)
 
 
 def _read(image: str) -> list[Picture]:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 import typer
 
 from restore.cli.flat import with_options
-from restore.cli.options_many import Devices, DryRun, FailFast, RetryFailed, Scheduler, Shard, Stack, Workers
+from restore.cli.options_many import Devices, FailFast, RetryFailed, Scheduler, Shard, Stack, Workers
 from restore.cli.options_recurrence import Cell, LearningRule, Refine, RefineChannels, RefineSteps
 from restore.errors import UsageError
 from restore.settings import CHOICES, FitSettings
@@ -69,6 +69,9 @@ ExistingResult: TypeAlias = Annotated[
         help="If the output is there; skip leaves what has the same input and settings, as a batch does unasked.",
         rich_help_panel=OUTPUT,
     ),
+]
+DryRun: TypeAlias = Annotated[
+    bool, typer.Option("--dry-run", help="Print what would be done, and what it takes.", rich_help_panel=OUTPUT)
 ]
 Json: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print the report as one JSON object on stdout.", rich_help_panel=OUTPUT)

@@ -6,7 +6,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-__all__ = ["Devices", "DryRun", "FailFast", "RetryFailed", "Scheduler", "Shard", "Stack", "Workers"]
+__all__ = ["Devices", "FailFast", "RetryFailed", "Scheduler", "Shard", "Stack", "Workers"]
 
 MANY = "Many pictures"
 
@@ -33,9 +33,6 @@ Scheduler: TypeAlias = Annotated[
 Shard: TypeAlias = Annotated[
     str | None,
     typer.Option("--shard", metavar="I/N|slurm", help="Do part I of N; slurm: of the job array.", rich_help_panel=MANY),
-]
-DryRun: TypeAlias = Annotated[
-    bool, typer.Option("--dry-run", help="Print what would be done, and what it takes.", rich_help_panel=MANY)
 ]
 FailFast: TypeAlias = Annotated[
     bool, typer.Option("--fail-fast", help="End with the first picture that fails.", rich_help_panel=MANY)

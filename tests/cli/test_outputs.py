@@ -68,8 +68,16 @@ def test_a_dry_run_tells_what_would_be_done_and_does_nothing(
     assert report["output"] == str(image.with_name("a.restored.png"))
     assert report["pages"] == 1 and report["seconds"] > 0 and report["memory_mb"] > 100
     assert contents() == before
+    for words, complaint in (
+        (("--reference", save("small.png", noisy[:20])), "reference"),
+        (("--save-uncertainty", image.with_name("u.tif"), "--max-memory", "200MiB"), "MiB"),
+    ):
+        assert complaint in command("denoise", image, *words, "--dry-run", *QUICK).complaint
     image.with_name("a.restored.png").touch()
     assert "a.restored.png" in command("denoise", image, "--dry-run", *QUICK).complaint
+    mask = save("m.png", np.full(noisy.shape[:2], 255, np.uint8) * (np.arange(noisy.shape[1]) % 4 > 0).astype(np.uint8))
+    hinted = command("inpaint", image, "--mask", mask, "-o", image.with_name("b.png"), "--dry-run", *QUICK)
+    assert hinted.status == 0 and "--mask-invert" in hinted.stderr
 
 
 @pytest.mark.parametrize("there", ["a.restored.png", "a.restored.png.json"])
