@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,19 +35,22 @@ def largest(batch: Batch, trials: Sequence[Trial]) -> Trial | None:
 
 
 def look_ahead(trial: Trial) -> tuple[Plan, Forecast]:
-    """Return what the fit of a picture's first page would do, and what that costs.
+    """Return what the fit of a picture's first page would do, and what all its pages cost, as if they were alike.
 
     Raises RestoreError for settings that contradict each other, and all else that keeps the fit from beginning.
     """
     try:
-        _, plan, cost = foresight.look_ahead(read_pages(trial.source.image)[0], request_of(trial))
+        pages = read_pages(trial.source.image)
+        _, plan, cost = foresight.look_ahead(pages[0], request_of(trial))
     except RestoreError as error:
         raise type(error)(f"{trial.picture!r} cannot be restored: {error}") from error
-    return plan, cost
+    return plan, dataclasses.replace(cost, seconds=len(pages) * cost.seconds)
 
 
 def preview(batch: Batch, trials: Sequence[Trial], records: Mapping[str, Record], job: Job) -> None:
     """Print a row for each picture, and what all that are left take together."""
+    if job.options.threads is not None:
+        torch.set_num_threads(job.options.threads)
     mine = {trial.id for trial in trials}
     rows, reports = [], []
     seconds = memory = space = 0.0

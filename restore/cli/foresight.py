@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -60,22 +62,29 @@ def foresee(
 
     Raises RestoreError as `look_ahead`.
     """
-    costs: list[Forecast] = []
     warnings: list[str] = []
+
+    def warn(line: str) -> None:
+        if line not in warnings and not as_json:
+            typer.echo(f"restore: warning: {line}", err=True)
+        warnings.append(line)
+
+    told: list[dict[str, Any]] = []
     for page, watch in zip(pages, watches, strict=True):
-        problem, plan, cost = look_ahead(page, request, dataclasses.replace(watch, warn=warnings.append))
-        costs.append(cost)
+        problem, plan, cost = look_ahead(page, request, dataclasses.replace(watch, warn=warn))
+        fit = {name: getattr(plan, name) for name in ("prior", "objective", "networks", "iterations", "tile_side")}
+        seconds = min(cost.seconds, math.inf if plan.time_budget is None else plan.time_budget)
+        told.append({"sigma": problem.sigma, **fit, "seconds": seconds, "memory_mb": cost.memory_mb})
         if not as_json:
             typer.echo(announce_fit(problem, plan, cost, verbose))
-    warnings = list(dict.fromkeys(warnings))
-    seconds, memory = sum(cost.seconds for cost in costs), max(cost.memory_mb for cost in costs)
-    told = {"output": None if target is None else str(target), "pages": len(pages), "seconds": seconds}
+    total = sum(each["seconds"] for each in told)
     if as_json:
-        typer.echo(to_json({**told, "memory_mb": memory, "warnings": warnings}), nl=False)
-        return
-    for warning in warnings:
-        typer.echo(f"restore: warning: {warning}", err=True)
-    typer.echo(f"would write {told['output'] or 'standard output'}, in about {duration(seconds)}")
+        memory = max(each["memory_mb"] for each in told)
+        output = None if target is None else str(target)
+        report = {"output": output, "seconds": total, "memory_mb": memory, "pages": told}
+        typer.echo(to_json({**report, "warnings": list(dict.fromkeys(warnings))}), nl=False)
+    else:
+        typer.echo(f"would write {'to standard output' if target is None else target}, in about {duration(total)}")
 
 
 def announce_fit(problem: Problem, plan: Plan, cost: Forecast, verbose: bool = False) -> str:
@@ -96,6 +105,8 @@ def announce_fit(problem: Problem, plan: Plan, cost: Forecast, verbose: bool = F
         f"({cost.parameters:,} parameters), {plan.objective}, on {plan.device} in {plan.precision}, "
         f"about {cost.memory_mb / 1024:.1f} GiB, {steps} in about {duration(cost.seconds)}"
     ]
+    if plan.time_budget is not None and plan.time_budget < cost.seconds:
+        lines[0] += f", but {duration(plan.time_budget)} is all the time it is given"
     if verbose:
         lines += [f"  {name}: {value}" for name, value in vars(plan).items()]
     return "\n".join(lines)

@@ -125,6 +125,10 @@ class _Tiled:
             if not self.done:
                 raise
             self.ledger.reasons.append("interrupted")
+        if self.hurried:
+            self.ledger.warnings.append(
+                "the time budget was too short to fit each tile from its beginning: the picture would be better with more."
+            )
         finished = len(self.done) - len(self.useless)
         shown = self._finish()
         if finished < len(self.layout.tiles):

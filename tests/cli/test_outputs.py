@@ -66,7 +66,11 @@ def test_a_dry_run_tells_what_would_be_done_and_does_nothing(
     assert b"up to 2 steps" in told.stdout and b"would write" in told.stdout and b"a.restored.png" in told.stdout
     report = command("denoise", image, "--dry-run", "--json", *QUICK).report
     assert report["output"] == str(image.with_name("a.restored.png"))
-    assert report["pages"] == 1 and report["seconds"] > 0 and report["memory_mb"] > 100
+    (page,) = report["pages"]
+    assert page["iterations"] == 2 and page["prior"] == "hourglass" and page["networks"] >= 1
+    assert report["seconds"] == page["seconds"] > 0 and report["memory_mb"] > 100
+    short = command("denoise", image, "--dry-run", "--device", "cpu", "--time-budget", "0.01s", "--json").report
+    assert short["seconds"] == 0.01
     assert contents() == before
     for words, complaint in (
         (("--reference", save("small.png", noisy[:20])), "reference"),
