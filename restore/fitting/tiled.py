@@ -127,7 +127,7 @@ class _Tiled:
             self.ledger.reasons.append("interrupted")
         if self.hurried:
             self.ledger.warnings.append(
-                "the time budget was too short to fit each tile from its beginning: the picture would be better with more."
+                "the time budget was too short to fit each tile from its beginning: the picture gets better with more."
             )
         finished = len(self.done) - len(self.useless)
         shown = self._finish()
