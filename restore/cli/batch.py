@@ -57,7 +57,9 @@ def run_batch(job: Job) -> None:
     )
     trials = part_of(batch.trials, options.shard)
     if options.dry_run:
-        preview(batch, trials, Store(root / STORE).records(), job)
+        store = Store(root / STORE)
+        store.takes(batch.plan, replace=options.existing is Already.overwrite)
+        preview(batch, trials, store.records(), job)
         return
     biggest = largest(batch, trials)
     if biggest is not None:

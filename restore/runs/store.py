@@ -152,13 +152,14 @@ class Store:
             elif record is not None and self._known.get(record["id"], {}).get("status") != "done":
                 self._known[record["id"]] = record
 
-    def _adopt(self, plan: TrialPlan, replace: bool) -> None:
-        """Make the store the plan's, or make sure that it is."""
+    def takes(self, plan: TrialPlan, *, replace: bool = False) -> bool:
+        """Whether the store has another plan, which this one may follow, or none; nothing is written.
+
+        Raises OutputError as `open` for a plan that may not.
+        """
         path = self.folder / "plan.json"
-        text = json.dumps(plan.summary(), indent=1, allow_nan=False) + "\n"
         if not path.exists():
-            atomic_write_bytes(path, text.encode())
-            return
+            return True
         try:
             kept = json.loads(path.read_text())
             theirs = {trial["id"]: trial for trial in kept["trials"]} if "trials" in kept else None
@@ -166,26 +167,29 @@ class Store:
         except (ValueError, KeyError, TypeError) as error:
             raise OutputError(f"{str(path)!r} is no plan of restore's: choose another folder with -o.") from error
         if same:
-            return
+            return False
         if replace and theirs is None and plan.terms is not None:
-            atomic_write_bytes(path, text.encode(), existing="overwrite")
-            return
+            return True
         if theirs is None or plan.terms is not None:
             raise OutputError(
                 f"the folder {str(self.folder)!r} holds the results of another plan, {name!r} "
                 f"({differences(terms or {}, plan.terms or {})}): choose another folder with -o, or the settings that "
                 "it was begun with."
             )
-        ours = {trial["id"]: trial for trial in json.loads(text)["trials"]}
+        ours = {trial["id"]: trial for trial in json.loads(_text(plan))["trials"]}
         strange = sum(ours.get(key) != trial for key, trial in theirs.items())
         if not strange:  # more seeds, pictures or methods: it goes on
-            atomic_write_bytes(path, text.encode(), existing="overwrite")
-            return
+            return True
         raise OutputError(
             f"the folder {str(self.folder)!r} holds the results of another plan, {name!r}, which has "
             f"{strange} of {len(theirs)} trials that this one lacks or calls otherwise: choose another folder with -o, "
             "or the settings that it was begun with. A plan may grow, but not shrink."
         )
+
+    def _adopt(self, plan: TrialPlan, replace: bool) -> None:
+        """Make the store the plan's, or make sure that it is."""
+        if self.takes(plan, replace=replace):
+            atomic_write_bytes(self.folder / "plan.json", _text(plan).encode(), existing="overwrite")
 
     @staticmethod
     def _torn(file: int) -> bool:
@@ -194,6 +198,10 @@ class Store:
             return False
         os.lseek(file, -1, os.SEEK_END)
         return os.read(file, 1) != b"\n"
+
+
+def _text(plan: TrialPlan) -> str:
+    return json.dumps(plan.summary(), indent=1, allow_nan=False) + "\n"
 
 
 def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str:

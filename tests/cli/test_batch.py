@@ -322,6 +322,11 @@ def test_a_dry_run_makes_nothing(command: Call, scans: Path, tmp_path: Path, con
     status = {row["image"]: row["status"] for row in report["files"]}
     assert status["a.png"] == "to do" and "not a picture" in status["bad.png"]
     assert "4 picture(s), 3 to do" in command("denoise", scans, "-o", tmp_path / "clean", "--dry-run").stdout.decode()
+    (scans / "bad.png").unlink()
+    assert command("denoise", scans, "-o", tmp_path / "clean", *QUICK).status == 0
+    before = contents()
+    refused = command("denoise", scans, "-o", tmp_path / "clean", *QUICK, "--norm", "none", "--dry-run")
+    assert "norm was None and is now 'none'" in refused.complaint and contents() == before
 
 
 def test_one_failure_does_not_end_the_others(
