@@ -125,7 +125,7 @@ def test_the_estimate_is_near_the_truth(command: Command, save: Callable[..., Pa
     truth = np.stack([128 + 70 * np.sin(columns / 9), 128 + 70 * np.cos(rows / 7), 64 + columns], axis=-1)
     noisy = (truth + rng.normal(0, 25, truth.shape)).clip(0, 255).round().astype(np.uint8)
     image, reference = save("img.png", noisy), save("true.png", truth.round().astype(np.uint8))
-    words = ("denoise", image, "--reference", reference, "--sigma", 25, "--iterations", 12)
+    words = ("denoise", image, "--reference", reference, "--sigma", 25, "--iterations", 20)
     report = command(*words, *QUICK).report
     assert report["sigma"] == 25
     assert 0 < report["psnr_estimate_error"] <= 1
