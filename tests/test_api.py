@@ -192,6 +192,18 @@ def test_it_takes_noise_away(clean: Array, noisy: Array) -> None:
     assert report["psnr"] > report["psnr_input"] + 2
 
 
+@pytest.mark.parametrize("iterations", [4, 10])
+def test_a_fit_that_was_too_short_makes_nothing_worse(iterations: int) -> None:
+    rows, columns = np.mgrid[0:96, 0:96]
+    light = np.stack([128 + 70 * np.sin(columns / 9), 128 + 70 * np.cos(rows / 7), 64 + columns], axis=-1)
+    given = (light + np.random.default_rng(0).normal(0, 25, light.shape)).clip(0, 255).round().astype(np.uint8)
+    report = restore.denoise(
+        given, reference=light.round().astype(np.uint8), sigma=25, iterations=iterations, device="cpu"
+    ).report
+    assert report["psnr_network"] < report["psnr_input"]
+    assert report["psnr"] >= report["psnr_input"]
+
+
 def test_the_trace_and_what_is_announced(noisy: Array) -> None:
     steps: list[Any] = []
     announced: list[Any] = []

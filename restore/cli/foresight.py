@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 from collections.abc import Sequence
@@ -13,21 +12,18 @@ import typer
 
 from restore.cli.durations import duration
 from restore.fitting import Checkpoint
-from restore.fitting.forecast import Forecast, forecast
+from restore.fitting.forecast import Forecast
 from restore.fitting.tiles import make_layout
 from restore.fitting.warm_start import begun_on
 from restore.images import Picture
 from restore.problems.problem import Problem
 from restore.restoration import to_json
+from restore.runs.ahead import ahead_of
 from restore.runs.files import FileRequest, restore_page
 from restore.session import Watch
 from restore.settings import Plan
 
 __all__ = ["announce_fit", "foresee", "look_ahead"]
-
-
-class _Begun(Exception):
-    """Ends a fit before its first step."""
 
 
 def look_ahead(page: Picture, request: FileRequest, watch: Watch | None = None) -> tuple[Problem, Plan, Forecast]:
@@ -36,17 +32,12 @@ def look_ahead(page: Picture, request: FileRequest, watch: Watch | None = None) 
     Raises RestoreError for settings that contradict each other, and all else that keeps the fit from beginning.
     """
     watch = watch or Watch()
-    found: list[tuple[Problem, Plan, Forecast]] = []
-
-    def begun(problem: Problem, plan: Plan) -> None:
-        if isinstance(watch.checkpoint, Checkpoint):
-            watch.checkpoint.found(problem, plan)  # it may be of another fit
-        found.append((problem, plan, forecast(problem, plan)))
-        raise _Begun
-
-    with contextlib.suppress(_Begun):
-        restore_page(page, request, dataclasses.replace(watch, announce=begun))
-    return found[0]
+    problem, plan, cost = ahead_of(
+        lambda announce: restore_page(page, request, dataclasses.replace(watch, announce=announce))
+    )
+    if isinstance(watch.checkpoint, Checkpoint):
+        watch.checkpoint.found(problem, plan)  # it may be of another fit
+    return problem, plan, cost
 
 
 def foresee(

@@ -31,6 +31,10 @@ ROUGH = 1.3
 """Roughness above which filled pixels mislead: at 1.3 and below they told the best step to 0.05 dB, at 1.39 not."""
 
 
+LAGS = 20
+"""Steps before which the average lags so far behind the networks that looks at them say nothing about it."""
+
+
 def mean_image(images: Sequence[Tensor]) -> Tensor:
     """Return the mean of the images that several networks made; that of one as it is."""
     return images[0] if len(images) == 1 else torch.stack(list(images)).mean(dim=0)
@@ -135,7 +139,9 @@ class Subject:
             self._looked.update(mean_image(images))
             self._covariance.update(torch.stack(covariances).mean())
             self._looks = []
-            self._shows_looks = self._judged is not None and self._look_error() <= self._blind_error(self._judged)
+            self._shows_looks = (
+                self._judged is not None and iteration >= LAGS and self._look_error() <= self._blind_error(self._judged)
+            )
         check = self._is_check(iteration)
         average = self.image
         assert average is not None

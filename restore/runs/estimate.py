@@ -12,8 +12,8 @@ from typing import Any
 
 from restore.errors import RestoreError
 from restore.fitting import Step
-from restore.fitting.forecast import Forecast, forecast
-from restore.problems.problem import Problem
+from restore.fitting.forecast import Forecast
+from restore.runs.ahead import ahead_of
 from restore.runs.execute import measure
 from restore.runs.store import Record
 from restore.runs.trial import Trial
@@ -43,28 +43,15 @@ class Cost:
     memory_mb: float
 
 
-class _Begun(Exception):
-    """Ends a fit before its first step."""
-
-
 def look_ahead(trial: Trial) -> tuple[Plan, Forecast]:
     """Return what the fit of a trial would do, and what that costs; a peer's trial has no fit.
 
     Raises RestoreError for settings that contradict each other, and all else that keeps the fit from beginning.
     """
-    found: list[tuple[Plan, Forecast]] = []
-
-    def begun(problem: Problem, plan: Plan) -> None:
-        found.append((plan, forecast(problem, plan)))  # builds the network, if only its shapes
-        raise _Begun
-
     try:
-        measure(trial, announce=begun)
-    except _Begun:
-        pass
+        return ahead_of(lambda announce: measure(trial, announce=announce))[1:]
     except RestoreError as error:
         raise type(error)(f"the trial {trial.title!r} cannot be run: {error}") from error
-    return found[0]
 
 
 def estimate(trials: Sequence[Trial], records: Mapping[str, Record]) -> list[Cost]:

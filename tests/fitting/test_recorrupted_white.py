@@ -191,9 +191,16 @@ def test_a_smooth_picture_is_stopped_by_filled_pixels_and_their_leverage(varies:
 
 def test_a_rough_picture_is_stopped_by_steins_estimate() -> None:
     problem = problem_of(rough(256)[1])
-    subject, taken = filtered(problem, dataclasses.replace(make_plan(problem, ASKED), held_out=0.1), 10)
+    subject, taken = filtered(problem, dataclasses.replace(make_plan(problem, ASKED), held_out=0.1), 20)
     assert taken[-1].held_out == subject.held_out_error(taken[-1].image)[0]
     assert subject.covariance > 0
+
+
+def test_looks_say_nothing_while_the_average_lags() -> None:
+    problem = problem_of(rough(256)[1])
+    plan = dataclasses.replace(make_plan(problem, ASKED), held_out=0.1)
+    shown = [filtered(problem, plan, steps)[0].covariance > 0 for steps in (10, 20)]
+    assert shown == [False, True]
 
 
 @pytest.mark.parametrize("impulses", [0.0, 0.2])
