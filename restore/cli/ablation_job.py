@@ -16,6 +16,7 @@ from restore.cli.ablation_output import write_results
 from restore.cli.allocator import keep_freed_memory
 from restore.cli.durations import duration
 from restore.cli.paging import check_folder_page, write_folder_page
+from restore.cli.statuses import FAILED, INTERRUPTED
 from restore.report.ablation import as_json, summary_text
 from restore.report.page import ablation_page
 from restore.report.tables import aligned
@@ -29,8 +30,6 @@ from restore.runs.trial import Trial
 from restore.studies.ablation import find
 
 __all__ = ["OF_ABLATIONS", "AblationJob", "Results", "run"]
-
-FAILED, INTERRUPTED = 1, 130
 
 
 @dataclass(frozen=True)

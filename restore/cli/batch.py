@@ -19,6 +19,7 @@ from restore.cli.batch_preview import largest, look_ahead, preview
 from restore.cli.job import Job
 from restore.cli.options import Already
 from restore.cli.paging import check_folder_page, write_folder_page
+from restore.cli.statuses import FAILED, INTERRUPTED
 from restore.errors import OutputError, UsageError
 from restore.fitting.memory import available
 from restore.report.batch import batch_page
@@ -35,8 +36,6 @@ from restore.runs.trial import Trial
 from restore.strict import strict
 
 __all__ = ["run_batch"]
-
-FAILED, INTERRUPTED = 1, 130
 
 MOST_STACKED = 64
 STACKED_ON_CPU = 8

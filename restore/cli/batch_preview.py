@@ -13,6 +13,7 @@ import typer
 from restore.cli import foresight
 from restore.cli.durations import duration
 from restore.cli.job import Job
+from restore.cli.statuses import FAILED
 from restore.errors import RestoreError
 from restore.fitting.forecast import Forecast
 from restore.images import read_pages
@@ -48,7 +49,7 @@ def look_ahead(trial: Trial) -> tuple[Plan, Forecast]:
 
 
 def preview(batch: Batch, trials: Sequence[Trial], records: Mapping[str, Record], job: Job) -> None:
-    """Print a row for each picture, and what all that are left take together."""
+    """Print a row for each picture, and what all that are left take together; raise typer.Exit(1) for bad pictures."""
     if job.options.threads is not None:
         torch.set_num_threads(job.options.threads)
     mine = {trial.id for trial in trials}
@@ -79,10 +80,12 @@ def preview(batch: Batch, trials: Sequence[Trial], records: Mapping[str, Record]
     total = {"left": left, "seconds": seconds, "memory_mb": memory, "disk_mb": space / 2**20}
     if job.options.as_json:
         typer.echo(to_json({"files": reports, **total}), nl=False)
-        return
-    typer.echo(aligned(("image", "output", "about", "status"), rows))
-    typer.echo(
-        f"\n{len(rows)} picture(s), {left} to do: at most about {duration(seconds)} in one process of "
-        f"{torch.get_num_threads()} thread(s), {memory / 1024:.1f} GiB of memory each, about {space / 2**20:.1f} MiB "
-        "of results."
-    )
+    else:
+        typer.echo(aligned(("image", "output", "about", "status"), rows))
+        typer.echo(
+            f"\n{len(rows)} picture(s), {left} to do: at most about {duration(seconds)} in one process of "
+            f"{torch.get_num_threads()} thread(s), {memory / 1024:.1f} GiB of memory each, about "
+            f"{space / 2**20:.1f} MiB of results."
+        )
+    if any(entry.error is not None for entry in batch.entries):
+        raise typer.Exit(FAILED)

@@ -22,6 +22,7 @@ from restore.cli.options import Already, Shared
 from restore.cli.paging import report_path
 from restore.cli.progress import Progress
 from restore.cli.residual import check_beside, refuse_beside, save_residual, save_uncertainty
+from restore.cli.statuses import INTERRUPTED
 from restore.errors import OutputError, UsageError
 from restore.fitting import Checkpoint
 from restore.fitting.forecast import forecast
@@ -55,8 +56,6 @@ from restore.session import Watch, check_finite, checked_sigma
 from restore.settings import FitSettings, Plan
 
 __all__ = ["Job", "run"]
-
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import typer
 
 from restore.cli.options import Report
 from restore.cli.paging import check_folder_page, write_folder_page
+from restore.cli.statuses import FAILED
 from restore.errors import OutputError, UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def reproduce(
     if as_json:
         typer.echo(json.dumps([_strict(result.row()) for result in results], indent=2, allow_nan=False))
     if any(result.failed for result in results):
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 def _list(claims: Sequence[Claim], as_json: bool) -> None:

@@ -156,6 +156,27 @@ def contents(tmp_path: Path) -> Callable[[], dict[str, bytes]]:
 
 
 @pytest.fixture
+def scans(tmp_path: Path, noisy: Array) -> Path:
+    """A folder with three pictures, one of them in a folder of its own."""
+    folder = tmp_path / "scans"
+    (folder / "sub").mkdir(parents=True)
+    for name, picture in {"a.png": noisy, "b.png": noisy[:20, :24], "sub/c.png": noisy[..., 0]}.items():
+        Image.fromarray(picture).save(folder / name)
+    return folder
+
+
+@pytest.fixture
+def results() -> Callable[[Path], set[str]]:
+    """Return the names of all files of a folder but those of its store."""
+
+    def names(folder: Path) -> set[str]:
+        found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        return {name for name in found if not name.startswith(".restore/")}
+
+    return names
+
+
+@pytest.fixture
 def load() -> Callable[[Path | bytes], Array]:
     """Read the samples of a picture with Pillow, independently of the package."""
 

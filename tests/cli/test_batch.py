@@ -14,37 +14,17 @@ import pytest
 import tifffile
 from PIL import Image
 
-from restore.errors import OutputError
-from restore.fitting import Training
-from restore.runs import file_work
-
 Array = np.ndarray[Any, Any]
 Call = Callable[..., Any]
 
 QUICK = ("--iterations", 2, "--device", "cpu", "--workers", 1)
 
 
-@pytest.fixture
-def scans(tmp_path: Path, noisy: Array) -> Path:
-    """A folder with three pictures, one of them in a folder of its own."""
-    folder = tmp_path / "scans"
-    (folder / "sub").mkdir(parents=True)
-    for name, picture in {"a.png": noisy, "b.png": noisy[:20, :24], "sub/c.png": noisy[..., 0]}.items():
-        Image.fromarray(picture).save(folder / name)
-    return folder
-
-
 def ended(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / ".restore/manifest/runs.jsonl").read_text().splitlines()]
 
 
-def results(folder: Path) -> set[str]:
-    """Return the names of all files of a folder but those of its store."""
-    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    return {name for name in names if not name.startswith(".restore/")}
-
-
-def test_a_folder_keeps_its_tree(command: Call, scans: Path, tmp_path: Path, contents: Call) -> None:
+def test_a_folder_keeps_its_tree(command: Call, results: Call, scans: Path, tmp_path: Path, contents: Call) -> None:
     before = {name: data for name, data in contents().items() if name.startswith("scans/")}
     outcome = command("denoise", scans, "-o", tmp_path / "clean", *QUICK)
     assert outcome.status == 0, outcome.stderr
@@ -93,7 +73,7 @@ def mixed(folder: Path) -> int:
     return 37
 
 
-def test_forty_mixed_files(command: Call, tmp_path: Path, contents: Call) -> None:
+def test_forty_mixed_files(command: Call, results: Call, tmp_path: Path, contents: Call) -> None:
     usable = mixed(tmp_path / "scans")
     before = contents()
     outcome = command("denoise", tmp_path / "scans", "-o", tmp_path / "clean", "--json", *QUICK)
@@ -131,42 +111,6 @@ def test_what_was_deleted_is_made_again_and_what_was_added_too(
     assert outcome.status == 0, outcome.stderr
     assert (clean / "a.png").read_bytes() == first
     assert "2 of 4 pictures have ended before" in outcome.stderr
-
-
-def test_other_settings_are_refused_and_both_are_named(
-    command: Call, scans: Path, tmp_path: Path, contents: Call
-) -> None:
-    command("denoise", scans, "-o", tmp_path / "clean", *QUICK)
-    before = contents()
-    refused = command("denoise", scans, "-o", tmp_path / "clean", *QUICK, "--seed", 3)
-    assert "seed was 0 and is now 3" in refused.complaint
-    assert contents() == before
-    assert (
-        command("denoise", scans, "-o", tmp_path / "clean", *QUICK, "--seed", 3, "--existing", "overwrite").status == 0
-    )
-    assert (tmp_path / "clean/a.png").read_bytes() != before["clean/a.png"]
-
-
-def test_another_input_is_refused_and_both_are_named(
-    command: Call, scans: Path, tmp_path: Path, contents: Call, noisy: Array
-) -> None:
-    command("denoise", scans, "-o", tmp_path / "clean", *QUICK)
-    Image.fromarray(255 - noisy).save(scans / "a.png")
-    before = contents()
-    complaint = command("denoise", scans, "-o", tmp_path / "clean", *QUICK).complaint
-    assert "a.png' exists already and was made from something else (the image was SHA-256 " in complaint
-    assert {name: data for name, data in contents().items() if "lock" not in name} == {
-        name: data for name, data in before.items() if "lock" not in name
-    }
-
-
-def test_a_file_of_somebody_else_is_in_the_way(command: Call, scans: Path, tmp_path: Path) -> None:
-    (tmp_path / "clean").mkdir()
-    (tmp_path / "clean/a.png").write_text("mine")
-    complaint = command("denoise", scans, "-o", tmp_path / "clean", *QUICK).complaint
-    assert "a.png' exists already and no report beside it says that it was made here" in complaint
-    assert (tmp_path / "clean/a.png").read_text() == "mine"
-    assert not (tmp_path / "clean/b.png").exists()
 
 
 @pytest.mark.parametrize("existing", ["skip", "error"])
@@ -212,7 +156,7 @@ def test_masks_by_path_and_stem(command: Call, scans: Path, tmp_path: Path, save
 
 
 def test_one_mask_for_all_and_masks_among_the_pictures(
-    command: Call, tmp_path: Path, noisy: Array, hole: Array
+    command: Call, results: Call, tmp_path: Path, noisy: Array, hole: Array
 ) -> None:
     folder = tmp_path / "scans"
     folder.mkdir()
@@ -228,7 +172,9 @@ def test_one_mask_for_all_and_masks_among_the_pictures(
     assert {name for name in results(tmp_path / "two") if not name.endswith(".json")} == {"a.png", "b.png"}
 
 
-def test_a_manifest_has_settings_of_its_own(command: Call, scans: Path, tmp_path: Path, hole: Array) -> None:
+def test_a_manifest_has_settings_of_its_own(
+    command: Call, results: Call, scans: Path, tmp_path: Path, hole: Array
+) -> None:
     Image.fromarray(hole).save(scans / "hole.png")
     lines = [
         {"image": "a.png", "sigma": 30, "output": "first/one.tif"},
@@ -250,60 +196,6 @@ def test_a_manifest_has_settings_of_its_own(command: Call, scans: Path, tmp_path
     assert outcome.status == 0, outcome.stderr
 
 
-MANIFESTS = {
-    "outside": ('{"image": "a.png", "output": "../../x.png"}', "leaves the folder"),
-    "absolute": ('{"image": "a.png", "output": "/tmp/x.png"}', "leaves the folder"),
-    "linked folder": ('{"image": "a.png", "output": "away/x.png"}', "through a symbolic link"),
-    "link": ('{"image": "a.png", "output": "link.png"}', "is a symbolic link"),
-    "column": ('{"image": "a.png", "sgima": 3}', "line 1: unknown column 'sgima': did you mean 'sigma'?"),
-    "no image": ('{"sigma": 3}', "line 1: no image is named"),
-    "sigma": ('{"image": "a.png", "sigma": "much"}', "sigma is 'auto' or a number"),
-    "torn": ('{"image": "a.png"', "line 1: it is no JSON"),
-    "list": ('["a.png"]', "line 1: a line is one object"),
-    "twice": ('{"image": "a.png", "output": "x.png"}\n{"image": "b.png", "output": "X.png"}', "would both be written"),
-}
-
-
-@pytest.mark.parametrize("kind", MANIFESTS)
-def test_manifests_that_are_refused(command: Call, scans: Path, tmp_path: Path, contents: Call, kind: str) -> None:
-    text, complaint = MANIFESTS[kind]
-    (tmp_path / "clean").mkdir()
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere/mine.png").write_text("mine")
-    (tmp_path / "clean/away").symlink_to(tmp_path / "elsewhere")
-    (tmp_path / "clean/link.png").symlink_to(tmp_path / "elsewhere/mine.png")
-    (scans / "list.jsonl").write_text(text)
-    before = contents()
-    outcome = command("denoise", scans / "list.jsonl", "-o", tmp_path / "clean", *QUICK, "--existing", "overwrite")
-    assert complaint in outcome.complaint
-    assert contents() == before
-
-
-def test_words_that_a_batch_cannot_use(command: Call, scans: Path, tmp_path: Path, contents: Call) -> None:
-    before = contents()
-    folder = tmp_path / "clean"
-    image = scans / "a.png"
-    for words, complaint in (
-        ((scans,), "name it with -o FOLDER"),
-        ((scans, "-o", image), "named as a picture"),
-        ((scans, "-o", scans.parent / "two.png"), "named as a picture"),
-        ((scans, "-o", tmp_path / "no/clean"), "there is no folder"),
-        ((tmp_path / "*.gif", "-o", folder), "holds no picture"),
-        ((image, scans / "none.png", "-o", folder), "no such file or folder"),
-        ((image, scans / "sub", scans / "a.png", scans / "sub/../a.png", "-o", folder), "would both be written"),
-        ((scans, "-o", folder, "--workers", "none"), "--workers takes a number"),
-        ((scans, "-o", folder, "--devices", "7"), "--devices takes all"),
-        ((scans, "-o", folder, "--shard", "4/3"), "--shard takes I/N"),
-        ((scans, "-o", folder, "--shard", "slurm"), "SLURM_ARRAY_TASK_ID"),
-        ((scans, "-o", folder, "--scheduler", "nowhere.json"), "neither an address"),
-        ((scans, "-o", folder, "--stop", "discrepancy"), "stop 'discrepancy' needs --objective fit"),
-        ((image, "--fail-fast"), "--fail-fast is for many pictures"),
-    ):
-        assert complaint in command("denoise", *words, "--iterations", 2, "--device", "cpu").complaint, words
-        shutil.rmtree(folder, ignore_errors=True)
-    assert contents() == before
-
-
 def test_shards_share_a_batch(command: Call, scans: Path, tmp_path: Path) -> None:
     clean = tmp_path / "clean"
     for part, made in (("1/2", 2), ("2/2", 1)):
@@ -312,117 +204,12 @@ def test_shards_share_a_batch(command: Call, scans: Path, tmp_path: Path) -> Non
     assert len({record["id"] for record in ended(clean)}) == len(ended(clean)) == 3
 
 
-def test_a_dry_run_makes_nothing(command: Call, scans: Path, tmp_path: Path, contents: Call) -> None:
-    (scans / "bad.png").write_text("no picture")
-    before = contents()
-    outcome = command("denoise", scans, "-o", tmp_path / "clean", "--dry-run", "--device", "cpu", "--json")
-    report = outcome.report
-    assert contents() == before
-    assert report["left"] == 3 and report["seconds"] > 0 and report["memory_mb"] > 100 and report["disk_mb"] > 0
-    status = {row["image"]: row["status"] for row in report["files"]}
-    assert status["a.png"] == "to do" and "not a picture" in status["bad.png"]
-    assert "4 picture(s), 3 to do" in command("denoise", scans, "-o", tmp_path / "clean", "--dry-run").stdout.decode()
-    (scans / "bad.png").unlink()
-    assert command("denoise", scans, "-o", tmp_path / "clean", *QUICK).status == 0
-    before = contents()
-    refused = command("denoise", scans, "-o", tmp_path / "clean", *QUICK, "--norm", "none", "--dry-run")
-    assert "norm was None and is now 'none'" in refused.complaint and contents() == before
-
-
-def test_one_failure_does_not_end_the_others(
-    command: Call, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    step = Training.step
-
-    def fails(self: Training, iteration: int) -> Any:
-        if self.problem.size == (20, 24):
-            raise RuntimeError("made up")
-        return step(self, iteration)
-
-    monkeypatch.setattr(Training, "step", fails)
-    clean = tmp_path / "clean"
-    outcome = command("denoise", scans, "-o", clean, *QUICK)
-    assert outcome.status == 1 and "b.png: failed: made up" in outcome.stderr
-    assert {name for name in results(clean) if not name.endswith(".json")} == {"a.png", "sub/c.png", "failures.csv"}
-    assert command("denoise", scans, "-o", clean, *QUICK).status == 1  # not tried again unasked
-    monkeypatch.undo()
-    assert command("denoise", scans, "-o", clean, *QUICK, "--retry-failed").status == 0
-    assert "failures.csv" not in results(clean)
-
-    monkeypatch.setattr(Training, "step", fails)
-    outcome = command("denoise", scans, "-o", tmp_path / "fast", *QUICK, "--fail-fast")
-    assert outcome.status == 1 and "1 left" in outcome.stderr
-
-
-def test_a_full_disk_ends_it_and_loses_nothing(
-    command: Call, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    save = file_work.save_file
-
-    def full(*words: Any, **more: Any) -> None:
-        if words[2].name == "b.png":
-            raise OutputError(f"cannot write {str(words[2])!r}: No space left on device.")
-        save(*words, **more)
-
-    clean = tmp_path / "clean"
-    monkeypatch.setattr(file_work, "save_file", full)
-    outcome = command("denoise", scans, "-o", clean, *QUICK)
-    assert outcome.status == 2 and "No space left on device" in outcome.stderr and "Traceback" not in outcome.stderr
-    assert results(clean) == {"a.png", "a.png.json"}
-    monkeypatch.undo()
-    outcome = command("denoise", scans, "-o", clean, *QUICK)
-    assert outcome.status == 0 and "1 of 3 pictures have ended before" in outcome.stderr
-
-
-def test_a_folder_that_goes_away(command: Call, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clean = tmp_path / "clean"
-    step = Training.step
-
-    def removing(self: Training, iteration: int) -> Any:
-        shutil.rmtree(clean, ignore_errors=True)
-        return step(self, iteration)
-
-    monkeypatch.setattr(Training, "step", removing)
-    outcome = command("denoise", scans, "-o", clean, *QUICK)
-    assert outcome.status == 2
-    assert "cannot write" in outcome.stderr and "Traceback" not in outcome.stderr
-    assert not clean.exists()
-
-
-def test_ctrl_c_keeps_what_has_ended(
-    command: Call, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    step = Training.step
-
-    def interrupted(self: Training, iteration: int) -> Any:
-        if self.problem.size == (20, 24) and iteration == 2:
-            raise KeyboardInterrupt
-        return step(self, iteration)
-
-    monkeypatch.setattr(Training, "step", interrupted)
-    clean = tmp_path / "clean"
-    outcome = command("denoise", scans, "-o", clean, *QUICK)
-    assert outcome.status == 130 and "the same command goes on from here" in outcome.stderr
-    assert results(clean) == {"a.png", "a.png.json"}
-    assert not list((clean / ".restore/manifest/claims").iterdir())
-
-
 def test_a_page_of_all_pictures(command: Call, scans: Path, tmp_path: Path) -> None:
     (scans / "bad.png").write_text("no picture")
     words = ("denoise", scans, "-o", tmp_path / "clean", *QUICK, "--report")
     assert [command(*words).status for _ in range(2)] == [1, 1]  # the same command goes on, its own page or not
     page = (tmp_path / "clean/report.html").read_text()
     assert "3 pictures restored, 1 failed" in page and page.count('class="thumb"') == 3 and "not a picture" in page
-
-
-@pytest.mark.parametrize("name", ["failures.csv", "report.html"])
-def test_files_with_the_names_of_a_batchs_own_are_kept(command: Call, scans: Path, tmp_path: Path, name: str) -> None:
-    (tmp_path / "clean").mkdir()
-    (tmp_path / "clean" / name).write_text("mine")
-    (scans / "bad.png").write_text("no picture")
-    complaint = command("denoise", scans, "-o", tmp_path / "clean", *QUICK, "--report").complaint
-    assert f"{name}' exists already, and a batch writes a file of that name" in complaint
-    assert (tmp_path / "clean" / name).read_text() == "mine"
 
 
 def test_references_give_figures(command: Call, tmp_path: Path, noisy: Array, clean: Array) -> None:
