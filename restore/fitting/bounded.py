@@ -13,7 +13,7 @@ from restore.fitting.forecast import forecast, fullest
 from restore.fitting.judge import Fitted
 from restore.fitting.memory import granted, is_out_of_memory, release
 from restore.fitting.plan import make_plan
-from restore.fitting.tile_steps import first_steps, gains_by_tiles, hands_on, warm_steps
+from restore.fitting.tile_steps import first_steps, gains_by_parts, hands_on, warm_steps
 from restore.fitting.tiled import fit_tiles
 from restore.fitting.tiles import make_layout
 from restore.fitting.trace import Observer
@@ -81,7 +81,7 @@ def bounded_plan(
     most = granted(plan.device, share) if limit is None else limit
     sides = [side for side in SIDES if _splits(problem, side)]
     large = problem.size[0] * problem.size[1] > MOST_WHOLE
-    if limit is None and not diagnosed and large and gains_by_tiles(plan, settings, problem):
+    if limit is None and not diagnosed and large and gains_by_parts(plan, settings, problem):
         sides = [side for side in sides if side <= UNASKED]
     elif most is None or forecast(problem, plan).memory_mb * 2**20 <= most:
         return plan

@@ -12,8 +12,7 @@ __all__ = [
     "FEWEST",
     "STRONGEST",
     "first_steps",
-    "gains_by_middle",
-    "gains_by_tiles",
+    "gains_by_parts",
     "hands_on",
     "is_quick",
     "warm_rate",
@@ -29,6 +28,9 @@ FEWEST = 40
 WARM_MUON, FEWEST_MUON = 0.25, 20
 """The same of denoising by Muon, which is soon where it was: the rest of the steps is there to be averaged."""
 
+WARM_SCATTERED, FIRST_SCATTERED = 0.2, 0.4
+"""The same of inpainting by Muon where pixels are missing one by one, and of its first tile, as `FIRST_MUON`."""
+
 STRONGEST = 27.0
 """Sigma above which weights that have seen one tile's noise learn the next one's by heart: at 50 that cost 0.7 dB and
 more, and tiles that begin anew 0.14 (docs/big-pictures.md). Nothing between 25 and 50 was measured."""
@@ -43,7 +45,8 @@ it has less to learn, and scatters less. Narrow networks keep theirs."""
 
 def hands_on(plan: Plan, problem: Problem) -> bool:
     """Whether a tile of this `plan` begins with what the one before has learned, if there is time to choose."""
-    return plan.objective != "fit" and not (is_quick(plan, problem) and problem.sigma > STRONGEST)
+    learns_noise = problem.kind == "denoise" and plan.optimizer == "muon" and problem.sigma > STRONGEST
+    return plan.objective != "fit" and not learns_noise
 
 
 def warm_steps(plan: Plan, settings: FitSettings, problem: Problem) -> int:
@@ -53,37 +56,36 @@ def warm_steps(plan: Plan, settings: FitSettings, problem: Problem) -> int:
     """
     if settings.iterations is not None:
         return plan.iterations
-    warm, fewest = (WARM_MUON, FEWEST_MUON) if is_quick(plan, problem) else (WARM, FEWEST)
+    warm, fewest = WARM, FEWEST
+    if is_quick(plan, problem):
+        warm, fewest = (WARM_SCATTERED, FEWEST) if problem.kind == "inpaint" else (WARM_MUON, FEWEST_MUON)
     return min(plan.iterations, max(fewest, round(warm * plan.iterations)))
 
 
 def warm_rate(plan: Plan, settings: FitSettings, problem: Problem) -> float:
     """Return the learning rate of such a tile, or of a whole that began on its middle; one that was asked for holds."""
-    slower = is_quick(plan, problem) and not is_narrow(plan) and settings.learning_rate is None
+    wide = problem.kind == "denoise" and plan.optimizer == "muon" and not is_narrow(plan)
+    slower = wide and settings.learning_rate is None
     return plan.learning_rate * (WARM_RATE if slower else 1.0)
 
 
 def first_steps(plan: Plan, settings: FitSettings, problem: Problem) -> int:
     """Return the largest number of steps of the first tile where weights go on; `plan` is of a picture of its size."""
-    again = is_quick(plan, problem) and settings.iterations is None
-    return max(FEWEST, round(FIRST_MUON * plan.iterations)) if again else plan.iterations
+    if settings.iterations is not None or not is_quick(plan, problem):
+        return plan.iterations
+    share = FIRST_SCATTERED if problem.kind == "inpaint" else FIRST_MUON
+    return max(FEWEST, round(share * plan.iterations))
 
 
-def gains_by_tiles(plan: Plan, settings: FitSettings, problem: Problem) -> bool:
-    """Whether a large picture is better fitted on tiles than whole: sooner, or in less memory; inpainting is not."""
-    return problem.kind == "denoise" and gains_by_middle(plan, settings, problem)
+def gains_by_parts(plan: Plan, settings: FitSettings, problem: Problem) -> bool:
+    """Whether the fit of a large picture gains by tiles, or by a beginning on its middle: time, or memory.
 
-
-def gains_by_middle(plan: Plan, settings: FitSettings, problem: Problem) -> bool:
-    """Whether the fit of a large picture is sooner done if it begins on the middle, which must be like the rest.
-
-    Holes are if their pixels are scattered. Nothing was measured on a GPU.
+    Nothing was measured on a GPU.
     """
     on_cpu = torch.device(plan.device).type == "cpu"
-    alike = problem.kind == "denoise" or plan.hidden_spread > 0
-    return on_cpu and alike and plan.optimizer == "muon" and plan.objective != "fit" and settings.iterations is None
+    return on_cpu and is_quick(plan, problem) and plan.objective != "fit" and settings.iterations is None
 
 
 def is_quick(plan: Plan, problem: Problem) -> bool:
-    """Whether a network learns a tile in so few steps that the first has another turn."""
-    return problem.kind == "denoise" and plan.optimizer == "muon"
+    """Whether a network learns a part by Muon in few steps, and parts are alike: holes are if they are scattered."""
+    return plan.optimizer == "muon" and (problem.kind == "denoise" or plan.hidden_spread > 0)

@@ -80,6 +80,13 @@ def test_networks_are_narrow_and_many_unless_others_are_asked_for(
     assert is_narrow(own) and (own.networks, own.iterations, own.learning_rate) == (1, 7, 0.02)
 
 
+def test_weak_noise_keeps_the_width_of_the_prior() -> None:
+    problem = dataclasses.replace(problem_of(scene(64)[1]), sigma=15.0)
+    plan = make_plan(problem, FitSettings(device="cpu"))
+    assert (plan.objective, plan.networks, plan.learning_rate) == ("recorrupted", 2, 0.03)
+    assert not is_narrow(plan)
+
+
 @pytest.mark.parametrize(
     "words",
     [
