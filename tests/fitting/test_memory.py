@@ -74,6 +74,22 @@ def test_the_default_takes_tiles_of_large_pictures_though_the_memory_allows_a_wh
     assert bounded_plan(large, whole, settings, diagnosed=True).tile_side == bounded.SIDES[-1]
 
 
+def test_scattered_holes_take_tiles_too_and_strokes_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded, "granted", lambda device, share: 2**40)
+    settings = FitSettings(**CPU)
+    picture = torch.zeros(3, 768, 1024)
+    by_chance = torch.rand(768, 1024, generator=torch.Generator().manual_seed(0)) < 0.5
+    scattered = inpainting(picture, by_chance)
+    plan = _planned(scattered, settings)
+    tile = make_layout(scattered.size, 640, plan.tile_overlap).tiles[0]
+    own = make_plan(inpainting(tile.cut(picture), tile.cut(by_chance).contiguous()), settings)
+    assert (plan.tile_side, plan.warm_start, plan.learning_rate) == (640, 0, own.learning_rate)
+    assert (plan.iterations, plan.tile_iterations) == (round(0.4 * own.iterations), round(0.2 * own.iterations))
+    strokes = torch.zeros(768, 1024, dtype=torch.bool)
+    strokes[::64, :900] = True
+    assert _planned(inpainting(picture, strokes), settings).tile_side == 0
+
+
 @pytest.mark.parametrize("limit", ["1.2GiB", "2GiB", "3GiB", "4GiB"])
 def test_the_largest_tiles_that_stay_below_the_limit(large: Problem, limit: str) -> None:
     settings = FitSettings(**CPU, max_memory=limit)
