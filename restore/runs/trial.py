@@ -16,7 +16,7 @@ from restore.settings import FitSettings
 
 __all__ = ["Damage", "Product", "Source", "Trial", "TrialPlan", "content_hash"]
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Part of every name: raised when the same settings come to mean something else."""
 
 
