@@ -27,6 +27,8 @@ from restore.settings import Plan
 
 __all__ = ["largest", "look_ahead", "preview"]
 
+TO_DO = "to do"
+
 
 def largest(batch: Batch, trials: Sequence[Trial]) -> Trial | None:
     """Return the trial of the largest picture among `trials`; None without any."""
@@ -49,7 +51,7 @@ def look_ahead(trial: Trial) -> tuple[Plan, Forecast]:
 
 
 def preview(batch: Batch, trials: Sequence[Trial], records: Mapping[str, Record], job: Job) -> None:
-    """Print a row for each picture, and what all that are left take together; raise typer.Exit(1) for bad pictures."""
+    """Print a row for each picture, and what all that are left take together; typer.Exit(1) if some fail."""
     if job.options.threads is not None:
         torch.set_num_threads(job.options.threads)
     mine = {trial.id for trial in trials}
@@ -59,7 +61,9 @@ def preview(batch: Batch, trials: Sequence[Trial], records: Mapping[str, Record]
     for entry in batch.entries:
         if entry.error is None and entry.trial.id not in mine:
             continue
-        status = entry.error or str(records.get(entry.trial.id, {}).get("status", "to do"))
+        status = entry.error or str(records.get(entry.trial.id, {}).get("status", TO_DO))
+        if status == "failed" and job.options.retry_failed:
+            status = TO_DO
         row: dict[str, Any] = {
             "image": entry.name,
             "output": entry.output,
@@ -70,7 +74,7 @@ def preview(batch: Batch, trials: Sequence[Trial], records: Mapping[str, Record]
         if entry.error is None:
             plan, cost = look_ahead(entry.trial)
             row |= {"seconds": cost.seconds, "memory_mb": cost.memory_mb, "iterations": plan.iterations}
-            if status != "done":
+            if status == TO_DO:
                 left += 1
                 seconds, memory = seconds + cost.seconds, max(memory, cost.memory_mb)
                 space += Path(entry.trial.source.image).stat().st_size
@@ -87,5 +91,5 @@ def preview(batch: Batch, trials: Sequence[Trial], records: Mapping[str, Record]
             f"{torch.get_num_threads()} thread(s), {memory / 1024:.1f} GiB of memory each, about "
             f"{space / 2**20:.1f} MiB of results."
         )
-    if any(entry.error is not None for entry in batch.entries):
+    if any(row["status"] not in (TO_DO, "done") for row in reports):
         raise typer.Exit(FAILED)

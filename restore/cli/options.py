@@ -108,7 +108,11 @@ Networks: TypeAlias = Annotated[
 ]
 TimeBudget: TypeAlias = Annotated[
     str | None,
-    typer.Option("--time-budget", help="End the fit after this long: 60s, 5m, 1h; start and figures come on top.", rich_help_panel=FIT),
+    typer.Option(
+        "--time-budget",
+        help="End the fit after this long: 60s, 5m, 1h; start and figures come on top.",
+        rich_help_panel=FIT,
+    ),
 ]
 MaxMemory: TypeAlias = Annotated[
     str | None,

@@ -9,11 +9,11 @@ import torch
 
 from restore.errors import FitError, UsageError
 from restore.fitting.checkpoint import Checkpoint
-from restore.fitting.forecast import forecast, fullest
+from restore.fitting.forecast import forecast, fullest, to_fit
 from restore.fitting.judge import Fitted
 from restore.fitting.memory import granted, is_out_of_memory, release
 from restore.fitting.plan import make_plan
-from restore.fitting.tile_steps import first_steps, gains_by_parts, hands_on, warm_steps
+from restore.fitting.tile_steps import first_steps, gains_by_parts, hands_on, is_fitted_alike, warm_steps
 from restore.fitting.tiled import fit_tiles
 from restore.fitting.tiles import make_layout
 from restore.fitting.trace import Observer
@@ -34,7 +34,7 @@ SMALL = 2**18
 
 MOST_WHOLE = 2**19
 """Pixels above which a fit on a CPU takes tiles unasked, in half of the memory: no worse, but above sigma 27, where it
-costs 0.14 dB (docs/big-pictures.md)."""
+costs 0.14 dB (docs/big-pictures.md); scattered holes are filled better."""
 
 UNASKED = 640
 """Side of such tiles, at most."""
@@ -81,7 +81,8 @@ def bounded_plan(
     most = granted(plan.device, share) if limit is None else limit
     sides = [side for side in SIDES if _splits(problem, side)]
     large = problem.size[0] * problem.size[1] > MOST_WHOLE
-    if limit is None and not diagnosed and large and gains_by_parts(plan, settings, problem):
+    unasked = limit is None and not diagnosed and large and gains_by_parts(plan, settings, problem)
+    if unasked and _are_alike(problem, plan, settings):
         sides = [side for side in sides if side <= UNASKED]
     elif most is None or forecast(problem, plan).memory_mb * 2**20 <= most:
         return plan
@@ -107,12 +108,15 @@ def tile_plan(problem: Problem, plan: Plan, settings: FitSettings, side: int) ->
     noise each is a fit of its own, with a warm start if it is large.
     """
     overlap = min(OVERLAP, side // 4)
-    part = fullest(problem, make_layout(problem.size, side, overlap))
-    steps = plan.iterations if settings.iterations is not None else make_plan(part, settings).iterations
-    own = dataclasses.replace(plan, iterations=steps)
+    layout = make_layout(problem.size, side, overlap)
+    part = fullest(problem, layout)
+    own = make_plan(part, settings)
+    if (own.prior, own.objective) != (plan.prior, plan.objective):
+        own = dataclasses.replace(plan, iterations=own.iterations)
     if hands_on(plan, problem):
         steps, warm = (count(own, settings, problem) for count in (first_steps, warm_steps))
-        own = dataclasses.replace(own, iterations=steps, tile_iterations=warm)
+        alone = len(to_fit(problem, layout)) == 1
+        own = dataclasses.replace(own, iterations=own.iterations if alone else steps, tile_iterations=warm)
     else:
         own = warm_plan(part, own, settings)
     return dataclasses.replace(own, tile_side=side, tile_overlap=overlap)
@@ -185,6 +189,17 @@ def _attempt(
 
 def _splits(problem: Problem, side: int) -> bool:
     return max(problem.size) > side
+
+
+def _are_alike(problem: Problem, plan: Plan, settings: FitSettings) -> bool:
+    """Whether tiles would all be fitted as the whole is: a stroke among scattered holes fills one of them."""
+    if problem.kind == "denoise":
+        return True
+    parts = [
+        tile.cut(problem.known).contiguous() for tile in to_fit(problem, make_layout(problem.size, UNASKED, OVERLAP))
+    ]
+    plans = [make_plan(problem.part(torch.zeros(known.shape), known), settings) for known in parts]
+    return all(is_fitted_alike(each, plan) for each in plans)
 
 
 def _needed(problem: Problem, plan: Plan, settings: FitSettings) -> float:

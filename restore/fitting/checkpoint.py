@@ -23,7 +23,7 @@ from restore.settings import Plan
 
 __all__ = ["Checkpoint", "Remembers", "parts_of"]
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 SOFT = ("restore", "torch", "processor", "threads")
 """What may differ when a fit goes on, at the price of the last bits."""

@@ -12,14 +12,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from restore.fitting.network import bare_prior, with_refinement
 from restore.fitting.objectives import PREPARED
-from restore.fitting.tiles import Layout, make_layout, middle
+from restore.fitting.tiles import Layout, Tile, make_layout, middle
 from restore.priors import RecurrentGenerator
 from restore.problems.padding import Padding
 from restore.problems.problem import Problem
 from restore.refinement import BLOCK, Refined, RefinedFeatures
 from restore.settings import Plan
 
-__all__ = ["Forecast", "forecast", "fullest"]
+__all__ = ["Forecast", "forecast", "fullest", "to_fit"]
 
 GIGAFLOPS = {"bfloat16": 100.0, "float32": 60.0}
 """Rough speed of one CPU core with 512-bit vectors at the default's networks; others differ by a factor of two or so.
@@ -63,13 +63,21 @@ def forecast(problem: Problem, plan: Plan) -> Forecast:
     layout = make_layout(problem.size, plan.tile_side, plan.tile_overlap)
     tile = fullest(problem, layout)
     cost = _of_one(tile, plan)
-    count = len(layout.tiles)  # the first has a second turn where each begins with what the one before has learned
-    steps = plan.iterations + (count * plan.tile_iterations or (count - 1) * plan.iterations)
+    others = len(to_fit(problem, layout)) - 1
+    # The first has a second turn where each begins with what the one before has learned.
+    steps = plan.iterations + ((others + (others > 0)) * plan.tile_iterations or others * plan.iterations)
     on_cpu = torch.device(plan.device).type == "cpu"  # the picture stays there; a tile alone goes to another device
     whole = 4 * PICTURES * problem.channels * problem.size[0] * problem.size[1] if on_cpu else 0
     return dataclasses.replace(
         cost, memory_mb=cost.memory_mb + whole / 2**20, seconds=cost.seconds / plan.iterations * steps
     )
+
+
+def to_fit(problem: Problem, layout: Layout) -> list[Tile]:
+    """Return the tiles that have something to fit: of an inpainting those with a hole."""
+    if problem.kind == "denoise":
+        return list(layout.tiles)
+    return [tile for tile in layout.tiles if not bool(tile.cut(problem.known).all())]
 
 
 def fullest(problem: Problem, layout: Layout) -> Problem:

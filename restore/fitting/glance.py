@@ -14,18 +14,28 @@ from restore.fitting.training import Training
 from restore.problems.problem import Problem
 from restore.settings import FitSettings
 
-__all__ = ["glance", "is_useful"]
+__all__ = ["cut_short", "glance", "is_useful"]
+
+
+def cut_short(kind: str, tiles: int, finished: int, shown: int) -> str:
+    """Return in words what became of the tiles of a fit that was cut short; `shown` of them were glanced at."""
+    left = tiles - finished - shown
+    filled = ", their holes filled from their neighbours" if kind == "inpaint" else ""
+    others = [f"{shown} were shown once to what these had learned"] if shown else []
+    others += [f"{left} are as they came{filled}"] if left else []
+    return f"only {finished} of {tiles} tiles were restored; {', '.join(others)}."
 
 
 def glance(part: Problem, settings: FitSettings, learned: Mapping[str, Any]) -> Tensor | None:
     """Return what networks that `learned` elsewhere make of a part, (1, C, H, W); None where that is no use."""
-    if not learned or part.kind != "denoise":
-        return None
     plan = make_plan(part, settings)
+    if not learned or (part.kind == "inpaint" and plan.hidden_spread == 0):  # strokes are not alike
+        return None
     image = Training(part, plan, learned).glance().cpu()
     release(plan.device)
     # Of an image that has nothing of the noise, the measurement differs by the noise and by the image's error.
-    if not (image - part.measurement)[part.known.expand_as(image)].square().mean() < 2 * (part.sigma / 255) ** 2:
+    misfit = (image - part.measurement)[part.known.expand_as(image)].square().mean()
+    if part.kind == "denoise" and not misfit < 2 * (part.sigma / 255) ** 2:
         return None
     return part.unclipped(image) if plan.unclips else image
 

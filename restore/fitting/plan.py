@@ -58,7 +58,8 @@ WIDE_RADIUS = 16.0
 """Holes that hold a larger disc are regions: nothing known looks like them, so there is nothing to learn them from."""
 
 WEAKEST_NARROW = 20.0
-"""Sigma below which the prior's own width is kept: at 15 narrow networks lost 0.07 dB on average, 0.3 on Peppers."""
+"""Sigma below which the prior's own width is kept: narrow networks are level at 20, lose 0.07 dB at 15, and 0.4 at 10
+(docs/benchmarks.md)."""
 
 BLIND = ("decoder", "recurrent")
 """Priors that only take a code, and cannot be shown a picture."""
@@ -142,8 +143,8 @@ def _choose(problem: Problem, settings: FitSettings) -> tuple[str, str, dict[str
     optimizer = "muon" if values.get("optimizer") == "muon" else "adam"
     kind = "scattered" if "hidden_spread" in values else problem.kind
     asked = settings.cell != "none" or "channels" in settings.network
-    learns_noise = problem.sigma >= WEAKEST_NARROW and not asked
-    if (prior, objective, optimizer) == ("hourglass", "recorrupted", "muon") and learns_noise:
+    takes_narrow = problem.sigma >= WEAKEST_NARROW and not asked
+    if (prior, objective, optimizer) == ("hourglass", "recorrupted", "muon") and takes_narrow:
         kind, values = "narrow", {**values, **NARROW, "networks": NARROW_NETWORKS[settings.preset]}
     work = (MUON_WORK if optimizer == "muon" else WORK)[settings.preset]
     steps = _steps(values["iterations"] * work, problem.size, kind, optimizer)

@@ -9,7 +9,6 @@ from restore.fitting import paper
 
 __all__ = [
     "BLINDSPOT",
-    "CODE_ONLY",
     "DEFAULTS",
     "FIT",
     "MUON_WORK",

@@ -31,10 +31,6 @@ ROUGH = 1.3
 """Roughness above which filled pixels mislead: at 1.3 and below they told the best step to 0.05 dB, at 1.39 not."""
 
 
-LAGS = 20
-"""Steps before which the average lags so far behind the networks that looks at them say nothing about it."""
-
-
 def mean_image(images: Sequence[Tensor]) -> Tensor:
     """Return the mean of the images that several networks made; that of one as it is."""
     return images[0] if len(images) == 1 else torch.stack(list(images)).mean(dim=0)
@@ -139,9 +135,7 @@ class Subject:
             self._looked.update(mean_image(images))
             self._covariance.update(torch.stack(covariances).mean())
             self._looks = []
-            self._shows_looks = (
-                self._judged is not None and iteration >= LAGS and self._look_error() <= self._blind_error(self._judged)
-            )
+            self._shows_looks = self._judged is not None and self._looks_are_better(self._judged)
         check = self._is_check(iteration)
         average = self.image
         assert average is not None
@@ -218,13 +212,21 @@ class Subject:
             return own
         leverage = self._leverage_covariance / ((self.problem.sigma / 255) ** 2 - self._clipped)
         variance = self._blind_variance
-        blind = self._blind_error(self._blind) - variance
+        blind = self._blind_error(self.average.image, self._blind) - variance
         return (1 - leverage) ** 2 * blind + leverage**2 * variance + (self.problem.sigma / 255) ** 2
 
-    def _blind_error(self, values: Tensor) -> float:
-        """Return the error of held-out `values`, a mask, as they are filled in, plus the variance of their noise."""
-        assert self.average.image is not None
-        return (self.average.image - self.problem.measurement).square()[values].mean().item()
+    def _looks_are_better(self, values: Tensor) -> bool:
+        """Whether looks at held-out `values`, a mask, are closer to the truth than the average as they are filled in.
+
+        An average that is worse than its last image lags behind the networks, whose looks then say nothing about it.
+        """
+        filled = self._blind_error(self.average.image, values)
+        return filled <= self._blind_error(self.output, values) and self._look_error() <= filled
+
+    def _blind_error(self, image: Tensor | None, values: Tensor) -> float:
+        """Return the error of held-out `values` of an `image`, as they are filled in, plus that of their noise."""
+        assert image is not None
+        return (image - self.problem.measurement).square()[values].mean().item()
 
     def _look_error(self) -> float:
         """Return the same of the looks, by Stein's estimate."""

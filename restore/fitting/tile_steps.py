@@ -14,7 +14,8 @@ __all__ = [
     "first_steps",
     "gains_by_parts",
     "hands_on",
-    "is_quick",
+    "has_alike_parts",
+    "is_fitted_alike",
     "warm_rate",
     "warm_steps",
 ]
@@ -45,8 +46,7 @@ it has less to learn, and scatters less. Narrow networks keep theirs."""
 
 def hands_on(plan: Plan, problem: Problem) -> bool:
     """Whether a tile of this `plan` begins with what the one before has learned, if there is time to choose."""
-    learns_noise = problem.kind == "denoise" and plan.optimizer == "muon" and problem.sigma > STRONGEST
-    return plan.objective != "fit" and not learns_noise
+    return plan.objective != "fit" and not (_denoises_by_muon(plan, problem) and problem.sigma > STRONGEST)
 
 
 def warm_steps(plan: Plan, settings: FitSettings, problem: Problem) -> int:
@@ -57,23 +57,24 @@ def warm_steps(plan: Plan, settings: FitSettings, problem: Problem) -> int:
     if settings.iterations is not None:
         return plan.iterations
     warm, fewest = WARM, FEWEST
-    if is_quick(plan, problem):
-        warm, fewest = (WARM_SCATTERED, FEWEST) if problem.kind == "inpaint" else (WARM_MUON, FEWEST_MUON)
+    if _denoises_by_muon(plan, problem):
+        warm, fewest = WARM_MUON, FEWEST_MUON
+    elif has_alike_parts(plan, problem):
+        warm = WARM_SCATTERED
     return min(plan.iterations, max(fewest, round(warm * plan.iterations)))
 
 
 def warm_rate(plan: Plan, settings: FitSettings, problem: Problem) -> float:
     """Return the learning rate of such a tile, or of a whole that began on its middle; one that was asked for holds."""
-    wide = problem.kind == "denoise" and plan.optimizer == "muon" and not is_narrow(plan)
-    slower = wide and settings.learning_rate is None
+    slower = _denoises_by_muon(plan, problem) and not is_narrow(plan) and settings.learning_rate is None
     return plan.learning_rate * (WARM_RATE if slower else 1.0)
 
 
 def first_steps(plan: Plan, settings: FitSettings, problem: Problem) -> int:
     """Return the largest number of steps of the first tile where weights go on; `plan` is of a picture of its size."""
-    if settings.iterations is not None or not is_quick(plan, problem):
+    if settings.iterations is not None or not has_alike_parts(plan, problem):
         return plan.iterations
-    share = FIRST_SCATTERED if problem.kind == "inpaint" else FIRST_MUON
+    share = FIRST_MUON if _denoises_by_muon(plan, problem) else FIRST_SCATTERED
     return max(FEWEST, round(share * plan.iterations))
 
 
@@ -83,9 +84,18 @@ def gains_by_parts(plan: Plan, settings: FitSettings, problem: Problem) -> bool:
     Nothing was measured on a GPU.
     """
     on_cpu = torch.device(plan.device).type == "cpu"
-    return on_cpu and is_quick(plan, problem) and plan.objective != "fit" and settings.iterations is None
+    return on_cpu and has_alike_parts(plan, problem) and plan.objective != "fit" and settings.iterations is None
 
 
-def is_quick(plan: Plan, problem: Problem) -> bool:
-    """Whether a network learns a part by Muon in few steps, and parts are alike: holes are if they are scattered."""
-    return plan.optimizer == "muon" and (problem.kind == "denoise" or plan.hidden_spread > 0)
+def is_fitted_alike(one: Plan, other: Plan) -> bool:
+    """Whether what is learned in a fit of one plan is what another's has to learn: their holes are of one kind."""
+    return (one.prior, one.objective, one.hidden_spread) == (other.prior, other.objective, other.hidden_spread)
+
+
+def has_alike_parts(plan: Plan, problem: Problem) -> bool:
+    """Whether a network that learned a part by Muon soon knows the others: those of noise, and of scattered holes."""
+    return _denoises_by_muon(plan, problem) or (plan.optimizer == "muon" and plan.hidden_spread > 0)
+
+
+def _denoises_by_muon(plan: Plan, problem: Problem) -> bool:
+    return problem.kind == "denoise" and plan.optimizer == "muon"

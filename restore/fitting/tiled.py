@@ -21,8 +21,9 @@ import torch
 from torch import Tensor
 
 from restore.fitting.checkpoint import Checkpoint
-from restore.fitting.fills import fill_from_neighbours
-from restore.fitting.glance import glance, is_useful
+from restore.fitting.fills import fill_biharmonic
+from restore.fitting.forecast import to_fit
+from restore.fitting.glance import cut_short, glance, is_useful
 from restore.fitting.judge import Fitted
 from restore.fitting.learned import Learned
 from restore.fitting.ledger import Ledger
@@ -98,6 +99,8 @@ class _Tiled:
         self.image = torch.zeros_like(problem.measurement)
         radii = [hole_radius(~tile.cut(problem.known)[0, 0].numpy()) for tile in self.layout.tiles]
         self.wide = [radius > WIDE_RADIUS for radius in radii]
+        fitted = to_fit(problem, self.layout)
+        self.whole = [tile not in fitted for tile in self.layout.tiles]  # of an inpainting, without a hole
         self.cover = torch.zeros(problem.size if any(self.wide) else ())
         self.done: list[int] = []
         self.useless: list[int] = []  # of these, tiles that were cut short: no image of theirs is joined yet
@@ -129,17 +132,14 @@ class _Tiled:
             self.ledger.warnings.append(
                 "the time budget was too short to fit each tile from its beginning: the picture gets better with more."
             )
-        finished = len(self.done) - len(self.useless)
+        for index in self._left():
+            if self.whole[index]:
+                self._join(index, self._seen(index)[0])
+        count, finished = len(self.layout.tiles), len(self.done) - len(self.useless)
         shown = self._finish()
-        if finished < len(self.layout.tiles):
-            others = [f"{shown} were shown once to what these had learned"] if shown else []
-            left = len(self.layout.tiles) - finished - shown
-            black = ", their holes black" if self.problem.kind == "inpaint" else ""
-            others += [f"{left} are as they came{black}"] if left else []
-            self.ledger.warnings.append(
-                f"only {finished} of {len(self.layout.tiles)} tiles were restored; {', '.join(others)}."
-            )
-        return self.ledger.fitted(self.image, self.plan, len(self.layout.tiles), finished)
+        if finished < count:
+            self.ledger.warnings.append(cut_short(self.problem.kind, count, finished, shown))
+        return self.ledger.fitted(self.image, self.plan, count, finished)
 
     def state(self) -> dict[str, Any]:
         """Return what was done so far."""
@@ -177,6 +177,10 @@ class _Tiled:
     def _left(self) -> list[int]:
         return [index for index in range(len(self.layout.tiles)) if index not in self.done]
 
+    def _to_fit(self) -> list[int]:
+        """Return the tiles that are left and have something to fit."""
+        return [index for index in self._left() if not self.whole[index]]
+
     def _seen(self, index: int) -> tuple[Tensor, Tensor]:
         """Return the measurement of a tile and where it is known; in a wide hole, what is finished counts as that."""
         tile = self.layout.tiles[index]
@@ -199,12 +203,13 @@ class _Tiled:
         if not passes_on:
             plan = warm_plan(part, plan, self.settings)
         warm = warm_steps(plan, self.settings, self.problem)
-        first = first_steps(plan, self.settings, self.problem) if passes_on else plan.iterations
+        others = [each for each in self._to_fit() if each != index]
+        first = first_steps(plan, self.settings, self.problem) if passes_on and others else plan.iterations
         budget = self.settings.time_budget
         if budget is not None:
             # In a tile whose weights are drawn, steps are as long but more of them are needed.
             drawn = passes_on and not passed_on
-            rest = len(self._left()) - (index not in self.done) + (drawn or self.first not in (None, index))
+            rest = len(others) + (bool(others) if drawn else self.first not in (None, index))
             own = first / warm if drawn else 1.0
             budget = max(0.0, budget - seconds) * own / (own + rest)
         seed = (plan.seed + SEED_STEP * index) % 2**31
@@ -256,7 +261,7 @@ class _Tiled:
         elif not interrupted:
             self.done.append(index)
             self.useless.append(index)
-        if passes_on and not went_on and index in self.done and self._left():
+        if passes_on and not went_on and index in self.done and self._to_fit():
             self.first, self.before = index, image
         if interrupted:
             raise KeyboardInterrupt
@@ -269,7 +274,7 @@ class _Tiled:
         budget = self.settings.time_budget
         shown, end = 0, time.perf_counter() + min(GLANCES, math.inf if budget is None else GLANCES_SHARE * budget)
         left = sorted([*self._left(), *self.useless])
-        tells = bool(left and self.learned) and self.problem.kind == "denoise" and "interrupted" in self.ledger.reasons
+        tells = bool(left and self.learned) and "interrupted" in self.ledger.reasons
         for observer in self.observers:
             if tells and hasattr(observer, "interrupted"):
                 observer.interrupted(
@@ -291,8 +296,8 @@ class _Tiled:
         return shown
 
     def _as_given(self, measurement: Tensor, known: Tensor) -> Tensor:
-        """Return what stands for a part that is not restored: impulses, which are no measurement, are filled."""
-        return measurement if self.problem.kind == "inpaint" else fill_from_neighbours(measurement, known.float())
+        """Return what stands for a part that is not restored: its holes, and impulses, are filled."""
+        return fill_biharmonic(measurement, known.float())
 
     def _replace(self, index: int, image: Tensor) -> None:
         """Take another image of a tile; the first one may have been of no use."""

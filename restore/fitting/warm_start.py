@@ -19,7 +19,7 @@ from restore.fitting.loop import fit
 from restore.fitting.memory import release
 from restore.fitting.plan import is_narrow, make_plan
 from restore.fitting.subject import held_out_pixels
-from restore.fitting.tile_steps import FEWEST, STRONGEST, gains_by_parts, warm_rate
+from restore.fitting.tile_steps import FEWEST, STRONGEST, gains_by_parts, is_fitted_alike, warm_rate
 from restore.fitting.tiles import Tile, make_layout, middle
 from restore.fitting.trace import Observer
 from restore.problems.problem import Problem
@@ -48,7 +48,7 @@ def warm_plan(problem: Problem, plan: Plan, settings: FitSettings) -> Plan:
     if not (large and gains_by_parts(plan, settings, problem)):
         return plan
     part = make_plan(_part(problem), settings)
-    if (part.prior, part.objective, part.hidden_spread) != (plan.prior, plan.objective, plan.hidden_spread):
+    if not is_fitted_alike(part, plan):
         return plan  # the middle has another kind of hole than the whole
     denoises = problem.kind == "denoise"
     share = FIRST if denoises and problem.sigma <= STRONGEST else FIRST_SHORT

@@ -34,6 +34,9 @@ def test_one_failure_does_not_end_the_others(
     assert outcome.status == 1 and "b.png: failed: made up" in outcome.stderr
     assert {name for name in results(clean) if not name.endswith(".json")} == {"a.png", "sub/c.png", "failures.csv"}
     assert command("denoise", scans, "-o", clean, *QUICK).status == 1  # not tried again unasked
+    for words, status, left in (((), 1, "0 to do"), (("--retry-failed",), 0, "1 to do")):
+        told = command("denoise", scans, "-o", clean, *QUICK, "--dry-run", *words)
+        assert told.status == status and left in told.stdout.decode()
     monkeypatch.undo()
     assert command("denoise", scans, "-o", clean, *QUICK, "--retry-failed").status == 0
     assert "failures.csv" not in results(clean)

@@ -88,6 +88,22 @@ def test_scattered_holes_take_tiles_too_and_strokes_do_not(monkeypatch: pytest.M
     strokes = torch.zeros(768, 1024, dtype=torch.bool)
     strokes[::64, :900] = True
     assert _planned(inpainting(picture, strokes), settings).tile_side == 0
+    by_chance[100:105, 50:450] = True  # too few pixels to matter to the whole, but not to one of the tiles
+    mixed = inpainting(picture, by_chance)
+    assert make_plan(mixed, settings).hidden_spread > 0 and _planned(mixed, settings).tile_side == 0
+
+
+def test_tiles_without_a_hole_cost_nothing() -> None:
+    settings = FitSettings(**CPU)
+    picture, hole = torch.zeros(1, 600, 900), torch.zeros(600, 900, dtype=torch.bool)
+    hole[5:60:6, 5:60:6] = True
+    one = inpainting(picture, hole)
+    plan = bounded.tile_plan(one, make_plan(one, settings), settings, 256)
+    tile = make_layout(one.size, 256, plan.tile_overlap).tiles[0]
+    alone = one.part(tile.cut(one.measurement), tile.cut(one.known).contiguous())
+    own = make_plan(alone, settings)
+    assert plan.iterations == own.iterations  # nobody comes after it
+    assert forecast(one, plan).seconds == pytest.approx(forecast(alone, own).seconds, rel=1e-6)
 
 
 @pytest.mark.parametrize("limit", ["1.2GiB", "2GiB", "3GiB", "4GiB"])

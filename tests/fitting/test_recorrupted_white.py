@@ -128,13 +128,16 @@ def test_what_is_asked_for_knows_nothing_of_what_is_shown() -> None:
             assert float(torch.stack(values)[:, :, half].mean()) == pytest.approx(power * (1 + tau**2), rel=0.05)
 
 
-def filtered(problem: Problem, plan: Plan, steps: int) -> tuple[Subject, list[Step]]:
-    """A fixed filter stands for the network: its true error is known, and so is its covariance with the noise."""
+def filtered(problem: Problem, plan: Plan, steps: int, better_by: float = 0.0) -> tuple[Subject, list[Step]]:
+    """A fixed filter stands for the network: its true error is known, and so is its covariance with the noise.
+
+    With `better_by` it is that much too bright before the last step, for every step that is left.
+    """
     subject = Subject(problem, plan, build_prior(problem, plan))
     taken = []
     for iteration in range(1, steps + 1):
         draw = subject.draw()
-        image, score = subject.score(blurred(draw.input), draw)
+        image, score = subject.score(blurred(draw.input) + better_by * (steps - iteration), draw)
         if looks := subject.looks(iteration):
             subject.look([blurred(look.input) for look in looks], looks)
         taken.append(subject.advance(iteration, image, score.loss.item(), score.misfit.item(), 0.0, 0.0))
@@ -198,16 +201,27 @@ def test_a_smooth_picture_is_stopped_by_filled_pixels_and_their_leverage(varies:
 
 def test_a_rough_picture_is_stopped_by_steins_estimate() -> None:
     problem = problem_of(rough(256)[1])
-    subject, taken = filtered(problem, dataclasses.replace(make_plan(problem, ASKED), held_out=0.1), 20)
+    subject, taken = filtered(problem, dataclasses.replace(make_plan(problem, ASKED), held_out=0.1), 10)
     assert taken[-1].held_out == subject.held_out_error(taken[-1].image)[0]
     assert subject.covariance > 0
 
 
-def test_looks_say_nothing_while_the_average_lags() -> None:
+@pytest.mark.parametrize("better_by", [0.0, 0.05])
+def test_looks_say_nothing_while_the_average_lags(better_by: float) -> None:
+    """Of networks that get better with every step, the average of their images is worse than the last one."""
     problem = problem_of(rough(256)[1])
     plan = dataclasses.replace(make_plan(problem, ASKED), held_out=0.1)
-    shown = [filtered(problem, plan, steps)[0].covariance > 0 for steps in (10, 20)]
-    assert shown == [False, True]
+    subject, taken = filtered(problem, plan, 10, better_by)
+    lags = better_by > 0
+    assert (subject.covariance == 0) == lags == torch.equal(taken[-1].image, subject.average.image)
+
+
+def test_a_network_that_knows_the_picture_is_looked_at_after_one_step() -> None:
+    """As a whole that begins on its middle: a single image lags behind nothing."""
+    problem = problem_of(rough(256)[1])
+    plan = dataclasses.replace(make_plan(problem, ASKED), held_out=0.1, iterations=1)
+    subject, taken = filtered(problem, plan, 1)
+    assert subject.covariance > 0 and not torch.equal(taken[-1].image, subject.average.image)
 
 
 @pytest.mark.parametrize("impulses", [0.0, 0.2])

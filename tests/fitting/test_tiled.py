@@ -195,6 +195,47 @@ def test_inpainting_fits_no_tile_that_is_known_and_every_hole() -> None:
     torch.testing.assert_close(fitted.image[..., 62:, 72:], truth[None, :, 62:, 72:])  # what was known
 
 
+def test_a_tile_that_is_alone_takes_all_its_steps_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where others follow, the first takes fewer and has another turn."""
+    taken: list[tuple[int, bool]] = []
+    original = fit
+
+    def noting(problem: Problem, plan: Plan, observers: Any = (), checkpoint: Any = None, start: Any = None) -> Fitted:
+        taken.append((plan.iterations, start is not None))
+        return original(problem, dataclasses.replace(plan, iterations=1), observers, checkpoint, start)
+
+    monkeypatch.setattr(module, "fit", noting)
+    settings = FitSettings(**SMALL)
+    hole = torch.rand(70, 101, generator=torch.Generator().manual_seed(2)) < 0.4
+    corner = torch.zeros_like(hole)
+    corner[2:18:5, 2:18:5] = True
+    firsts = []
+    for missing, count in ((hole, 7), (corner, 1)):
+        taken.clear()
+        problem = inpainting(_scene(), missing)
+        plan = tile_plan(problem, make_plan(problem, settings), settings, 48)
+        fit_tiles(problem, plan, settings)
+        assert len(taken) == count and taken[0] == (plan.iterations, False)
+        assert taken[1:] == (count - 1) * [(plan.tile_iterations, True)]
+        firsts.append(plan.iterations)
+    assert firsts[0] == round(0.4 * firsts[1])
+
+
+def test_ctrl_c_fills_the_holes_of_the_rest() -> None:
+    truth = _scene()
+    hole = torch.rand(70, 101, generator=torch.Generator().manual_seed(2)) < 0.4
+    strokes = torch.zeros_like(hole)
+    strokes[::12] = strokes[:, ::12] = True
+    for missing, said in ((hole, "were shown once"), (strokes, "their holes filled from their neighbours")):
+        problem = inpainting(truth, missing)
+        plan, settings = _tiled(problem, iterations=20, optimizer="muon", networks=1)
+        fitted = fit_tiles(problem, plan, settings, [_InterruptIn(3, 2)])
+        assert any(said in warning for warning in fitted.warnings)
+        rest = (..., slice(50, None), slice(None, 40))
+        errors = (problem.composite(fitted.image) - truth)[rest][..., missing[rest]].square().mean()
+        assert errors < 0.1 * truth[rest][..., missing[rest]].square().mean()  # black
+
+
 def test_a_tile_wholly_in_a_hole_continues_its_neighbours() -> None:
     truth = 0.25 + 0.5 * _scene(1, (120, 120)).clamp(0.4, 0.6)
     hole = torch.zeros(120, 120, dtype=torch.bool)
