@@ -118,8 +118,8 @@ MaxMemory: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "--max-memory",
-        help="Above this (4GiB, 900MiB) a picture is fitted on tiles; default: 80 % of what is free, and denoising on "
-        "a CPU takes tiles above half a megapixel.",
+        help="Above this (4GiB, 900MiB) a picture is fitted on tiles; default: 80 % of what is free, and denoising and "
+        "inpainting of scattered pixels on a CPU take tiles above half a megapixel.",
         rich_help_panel=FIT,
     ),
 ]

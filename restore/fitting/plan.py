@@ -103,7 +103,7 @@ def make_plan(problem: Problem, settings: FitSettings) -> Plan:
 
 
 def is_narrow(plan: Plan) -> bool:
-    """Whether the networks are those of white noise, half as wide as the prior's own."""
+    """Whether the networks are those of white noise that is not weak, half as wide as the prior's own."""
     return bool(plan.network.get("channels") == NARROW["network"]["channels"])
 
 

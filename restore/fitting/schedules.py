@@ -89,8 +89,9 @@ NARROW: Mapping[str, Any] = {
     "learning_rate": 0.045,
     "iterations": 260,
 }
-"""Of an hourglass under white noise, by Muon: half as wide at full resolution it learns noise later, and three of them
-are better than two of the prior's own width. A step takes 0.65 of the time; more are needed (docs/benchmarks.md)."""
+"""Of an hourglass under white noise that is not weak, by Muon: half as wide at full resolution it learns
+noise later, and three of them are better than two of the prior's own width. A step takes 0.65 of the time; more are
+needed (docs/benchmarks.md)."""
 
 UNEVEN: Mapping[str, Any] = {**RECORRUPTED, "iterations": 400, "hidden": 0.2}
 """Where the covariance is a guess: pixels are hidden too, which costs some 0.4 dB where it is right."""

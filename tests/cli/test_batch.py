@@ -1,4 +1,4 @@
-"""Many pictures in one command: what comes out, what is refused, and that the same command goes on."""
+"""Many pictures in one command: what comes out, and that the same command goes on."""
 
 from __future__ import annotations
 
