@@ -100,8 +100,8 @@ class FitSettings:
         cell_options: options of the cell's constructor, by name.
         learning_rule: of the cell's weights: `backpropagation`, or `rflo` for the cell of that name.
         max_memory: bytes, or text such as `4GiB`, above which a picture is fitted on overlapping tiles; it is bytes in
-            the settings. None takes 80 % of what the device has free; denoising, and inpainting of scattered pixels, then
-            takes tiles on a CPU above half a megapixel, whatever is free.
+            the settings. None takes 80 % of what the device has free; denoising, and inpainting of scattered pixels,
+            then takes tiles on a CPU above half a megapixel, whatever is free.
 
     Raises UsageError for a value that no fit could use.
     """
