@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,9 +58,10 @@ FEWEST_HELD_OUT = 64
 WIDE_RADIUS = 16.0
 """Holes that hold a larger disc are regions: nothing known looks like them, so there is nothing to learn them from."""
 
-WEAKEST_NARROW = 20.0
-"""Sigma below which the prior's own width is kept: narrow networks are level at 20, lose 0.07 dB at 15, and 0.4 at 10
-(docs/benchmarks.md)."""
+WEAKEST_NARROW, FULL_SIDE = 20.0, 192
+"""Sigma below which the prior's own width is kept, and the side of a square below which it falls with the side: small
+pictures have less detail to learn. At 256x256 narrow networks are level at 20, lose 0.07 dB at 15 and 0.4 at 10; at
+128x128 they gain 0.15 at 15 (docs/benchmarks.md). The middle of a picture that begins there is no smaller."""
 
 BLIND = ("decoder", "recurrent")
 """Priors that only take a code, and cannot be shown a picture."""
@@ -143,7 +145,8 @@ def _choose(problem: Problem, settings: FitSettings) -> tuple[str, str, dict[str
     optimizer = "muon" if values.get("optimizer") == "muon" else "adam"
     kind = "scattered" if "hidden_spread" in values else problem.kind
     asked = settings.cell != "none" or "channels" in settings.network
-    takes_narrow = problem.sigma >= WEAKEST_NARROW and not asked
+    side = math.sqrt(problem.size[0] * problem.size[1])
+    takes_narrow = problem.sigma >= WEAKEST_NARROW * min(1.0, side / FULL_SIDE) and not asked
     if (prior, objective, optimizer) == ("hourglass", "recorrupted", "muon") and takes_narrow:
         kind, values = "narrow", {**values, **NARROW, "networks": NARROW_NETWORKS[settings.preset]}
     work = (MUON_WORK if optimizer == "muon" else WORK)[settings.preset]

@@ -88,8 +88,11 @@ def gains_by_parts(plan: Plan, settings: FitSettings, problem: Problem) -> bool:
 
 
 def is_fitted_alike(one: Plan, other: Plan) -> bool:
-    """Whether what is learned in a fit of one plan is what another's has to learn: their holes are of one kind."""
-    return (one.prior, one.objective, one.hidden_spread) == (other.prior, other.objective, other.hidden_spread)
+    """Whether what is learned in a fit of one plan is what another's has to learn, by networks of the same kind."""
+    kind, wanted = (
+        (plan.prior, plan.network, plan.networks, plan.objective, plan.hidden_spread) for plan in (one, other)
+    )
+    return kind == wanted
 
 
 def has_alike_parts(plan: Plan, problem: Problem) -> bool:

@@ -80,11 +80,24 @@ def test_networks_are_narrow_and_many_unless_others_are_asked_for(
     assert is_narrow(own) and (own.networks, own.iterations, own.learning_rate) == (1, 7, 0.02)
 
 
-def test_weak_noise_keeps_the_width_of_the_prior() -> None:
-    problem = dataclasses.replace(problem_of(scene(64)[1]), sigma=15.0)
+@pytest.mark.parametrize(
+    ("sigma", "side", "narrow"), [(19.9, 256, False), (20.0, 256, True), (15.0, 160, False), (15.0, 128, True)]
+)
+def test_weak_noise_keeps_the_width_of_the_prior(sigma: float, side: int, narrow: bool) -> None:
+    problem = dataclasses.replace(problem_of(torch.zeros(1, side, side)), sigma=sigma)
     plan = make_plan(problem, FitSettings(device="cpu"))
-    assert (plan.objective, plan.networks, plan.learning_rate) == ("recorrupted", 2, 0.03)
-    assert not is_narrow(plan)
+    assert plan.objective == "recorrupted" and is_narrow(plan) == narrow
+    assert (plan.networks, plan.learning_rate) == ((3, 0.045) if narrow else (2, 0.03))
+
+
+def test_networks_of_another_width_do_not_begin_on_the_middle() -> None:
+    """Its own plan has narrow networks here, the whole's has not."""
+    problem = dataclasses.replace(problem_of(torch.zeros(1, 136, 1000)), sigma=19.8)
+    asked = FitSettings(device="cpu")
+    plan = make_plan(problem, asked)
+    assert not is_narrow(plan) and warm_plan(problem, plan, asked) == plan
+    weaker = dataclasses.replace(problem, sigma=19.0)
+    assert warm_plan(weaker, make_plan(weaker, asked), asked).warm_start > 0
 
 
 @pytest.mark.parametrize(
