@@ -53,6 +53,6 @@ def test_the_headline_compares_every_normalisation_under_each_prior_and_objectiv
     headline, rates = (read_ablation(CONFIGS[0].with_name(f"{name}.yaml")) for name in ("headline", "headline-rates"))
     ones = {trial.variant: trial for trial in headline.plan.trials}
     plans = {variant: look_ahead(trial)[0] for variant, trial in ones.items()}
-    kinds = {(plan.prior, plan.objective, plan.norm) for plan in plans.values()}
-    assert len({kind[:2] for kind in kinds}) == 6
-    assert len(kinds) == 18 == len(rates.plan.trials) / 4
+    kinds = {(plan.prior, plan.objective, plan.networks, plan.norm) for plan in plans.values()}
+    assert len({kind[:3] for kind in kinds}) == 7
+    assert len(kinds) == 21 == (len(rates.plan.trials) - 6) / 4  # two more rates of the default
