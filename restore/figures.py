@@ -36,6 +36,9 @@ Pixels = np.ndarray[Any, np.dtype[np.float32]]
 SIGMA_UNCERTAINTY = 0.015
 """Relative standard error of an estimated sigma on photographs."""
 
+CUT_SHORT = ("time", "interrupted")
+"""Reasons for which a fit ended before its end; the held-out pixels were up to 1.6 dB off then."""
+
 NO_REFERENCE = "needs --reference"
 
 FEWEST_JUDGED = 10_000
@@ -188,6 +191,8 @@ def _estimate(
     """
     if fitted.held_out_error is None or fitted.held_out_deviation is None:
         return None, None, "no pixels were held out of this fit"
+    if fitted.stop_reason in CUT_SHORT:
+        return None, None, "the fit was cut short, and the held-out pixels then say too little of the others"
     if kept > 0:
         return None, None, "part of the picture is kept as it is, and the held-out pixels speak of the network alone"
     if plan.objective == "recorrupted" and int(problem.known.sum()) < FEWEST_JUDGED:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from skimage.restoration import inpaint_biharmonic
 
 import restore
 from restore.errors import DeviceError, FitError, InputError, OutputError, UsageError
@@ -202,6 +203,18 @@ def test_a_fit_that_was_too_short_makes_nothing_worse(iterations: int) -> None:
     ).report
     assert report["psnr_network"] < report["psnr_input"]
     assert report["psnr"] >= report["psnr_input"]
+
+
+def test_an_inpainting_that_was_too_short_is_interpolated() -> None:
+    rows, columns = np.mgrid[0:96, 0:96]
+    light = np.stack([128 + 70 * np.sin(columns / 9), 128 + 70 * np.cos(rows / 7), 64.0 + columns], axis=-1)
+    light = light.round().astype(np.uint8)
+    missing = np.random.default_rng(0).random((96, 96)) < 0.5
+    result = restore.inpaint(light, missing, reference=light, iterations=3, device="cpu")
+    assert any("biharmonic interpolation" in warning for warning in result.report["warnings"])
+    exact = inpaint_biharmonic(np.where(missing[..., None], 0, light / 255), missing, channel_axis=-1)
+    error = np.abs(result.image / 255 - exact)[missing]
+    assert error.mean() < 2 / 255 and result.report["psnr_hole"] > 35
 
 
 def test_the_trace_and_what_is_announced(noisy: Array) -> None:

@@ -36,12 +36,13 @@ class Progress:
         self._variance = 0.0
         self._steps = 0
         self._before = self._held_out = 0.0
+        self._budget = math.inf
         self._state = self._within = self._part = ""
 
     def start(self, problem: Problem, plan: Plan, done: int = 0) -> None:
         """Begin to show the progress of a fit, `done` steps of which were done before."""
         self._variance = (problem.sigma / 255) ** 2
-        self._steps, self._held_out = plan.iterations, plan.held_out
+        self._take(plan)
         if self._shown and sys.stderr.isatty():
             self._bar = tqdm(
                 total=plan.iterations,
@@ -67,7 +68,7 @@ class Progress:
         """
         self._part = self._within + (f" {what}" if what else "")
         self._before = seconds
-        self._steps, self._held_out = plan.iterations, plan.held_out
+        self._take(plan)
         self._next_line = seconds + SECONDS_BETWEEN_LINES
         if self._bar is not None:
             self._bar.reset(total=plan.iterations)
@@ -83,23 +84,28 @@ class Progress:
         if not self._shown:
             return
         if step.held_out is not None:
-            self._state = f"held-out {step.held_out:.5f}"
+            self._state = f" held-out {step.held_out:.5f}"
             # By the chance of so few pixels alone it would be this; less than four of it are told to no decibel.
             chance = self._variance * math.sqrt(2 / max(1.0, self._held_out * step.image.numel()))
             if step.held_out > self._variance + TOLD * chance:
                 self._state += f" (~{-10 * math.log10(step.held_out - self._variance):.1f} dB)"
         if self._bar is not None:
             self._bar.update(step.iteration - self._bar.n)
-            self._bar.set_postfix_str(f"loss {step.loss:.5f} {self._state}", refresh=False)
+            self._bar.set_postfix_str(f"loss {step.loss:.5f}{self._state}", refresh=False)
         elif step.seconds >= self._next_line:
             self._next_line = step.seconds + SECONDS_BETWEEN_LINES
             left = (step.seconds - self._before) / step.iteration * (self._steps - step.iteration)
+            left = max(0.0, min(left, self._budget - step.seconds))
             print(
-                f"{self._name}:{self._part} step {step.iteration}/{self._steps}, loss {step.loss:.5f} {self._state}, "
+                f"{self._name}:{self._part} step {step.iteration}/{self._steps}, loss {step.loss:.5f}{self._state}, "
                 f"at most {left:.0f} s left{' of it' if self._part else ''}",
                 file=sys.stderr,
                 flush=True,
             )
+
+    def _take(self, plan: Plan) -> None:
+        self._steps, self._held_out = plan.iterations, plan.held_out
+        self._budget = math.inf if plan.time_budget is None else plan.time_budget
 
     def close(self) -> None:
         """Leave the terminal in order."""

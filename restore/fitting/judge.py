@@ -15,6 +15,10 @@ from restore.fitting.trace import Observer, Step, Trace
 
 __all__ = ["Fitted", "Judge"]
 
+INTERPOLATED = (
+    "the hole is filled by biharmonic interpolation, which was better on held-out pixels than what the networks made."
+)
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -125,6 +129,10 @@ class Judge:
         else:
             best, iteration = self._best, self._best_iteration
         error, deviation, covariance = scores
+        interpolation = self._subject.interpolation(best)
+        if interpolation is not None:
+            best, error, deviation = interpolation
+            warnings = (*warnings, INTERPOLATED)
         return Fitted(
             image=best,
             last=last,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from restore.fitting.averaging import OutputAverage
+from restore.fitting.fills import fill_biharmonic
 from restore.fitting.objectives import BlindSpot, Draw, Score, choose_held_out, make_objective
 from restore.fitting.recorrupted import Recorrupted
 from restore.fitting.rescue import JUMP, JUMP_VARIED
@@ -192,6 +193,21 @@ class Subject:
         errors = squares.mean(1, keepdim=True)[self.held_out] if self._judged is None else squares[self._judged]
         own = errors.mean().item() + 2 * self.covariance + self._clipped
         return own, errors.std().item() / math.sqrt(errors.numel())
+
+    def interpolation(self, image: Tensor) -> tuple[Tensor, float, float] | None:
+        """Return the biharmonic fill of scattered holes, where it is better than the averaged `image`; else None.
+
+        With its error on the held-out pixels, from the others, and that error's standard error. A fit that was too
+        short is worse than it, and some smooth pictures need no more.
+        """
+        own = self.held_out_error(image)[0]
+        if not self._mixes or self.plan.hidden_spread == 0 or own is None:
+            return None
+        seen = self.problem.known & ~self.held_out
+        error, deviation = self.held_out_error(fill_biharmonic(self.problem.measurement, seen.float()))
+        if error is None or deviation is None or error >= own:
+            return None
+        return fill_biharmonic(self.problem.measurement, self.problem.known.float()), error, deviation
 
     def _stopping_error(self, image: Tensor) -> float | None:
         """Return what the averaged `image` is stopped by: its held-out error, told in the way that is least noisy.

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from restore.problems.blackened import black_among_bright
 from restore.problems.clipping import clipped_ends, mean_around
 from restore.problems.compression import was_jpeg
 from restore.problems.covariance import NoiseCovariance, estimate_covariance, estimate_dependent_covariance
@@ -104,6 +105,12 @@ def examine(pixels: NDArray[np.float32], sigma: float | Literal["auto"] = "auto"
         warnings.append(
             f"{impulses.mean():.2%} of the pixels are impulses, black or white by accident (salt and pepper): they are "
             "treated as missing."
+        )
+    missing = black_among_bright(pixels, known)
+    if missing > 0:
+        warnings.append(
+            f"{missing:.0%} of the pixels are black among bright ones, which denoising takes for the picture: if they "
+            "are missing, restore inpaint fills them; it needs a mask of them."
         )
     correlation = noise_correlation(pixels, known)
     judged = correlation.coefficient is not None
