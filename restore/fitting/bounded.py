@@ -33,8 +33,8 @@ SMALL = 2**18
 """Pixels up to which a picture is not asked what it takes, unless a limit was given."""
 
 MOST_WHOLE = 2**19
-"""Pixels above which a fit on a CPU takes tiles unasked, in half of the memory: no worse, but above sigma 27, where it
-costs 0.14 dB (docs/big-pictures.md); scattered holes are filled better."""
+"""Pixels above which a fit on a CPU takes tiles unasked, in half of the memory and no worse; scattered holes, and
+strong noise, are done better so (docs/big-pictures.md)."""
 
 UNASKED = 640
 """Side of such tiles, at most."""
