@@ -34,7 +34,8 @@ WARM_SCATTERED, FIRST_SCATTERED = 0.2, 0.4
 
 STRONGEST = 27.0
 """Sigma above which weights that have seen one tile's noise learn the next one's by heart: at 50 that cost 0.7 dB and
-more, and tiles that begin anew are better than a whole (docs/big-pictures.md). Nothing between 25 and 50 was measured."""
+more, and tiles that begin anew are better than a whole (docs/big-pictures.md). Nothing between 25 and 50 was
+measured."""
 
 FIRST_MUON = 0.5
 """Steps of the first tile then, which has another turn, as a multiple of those of a picture of its size."""
