@@ -129,7 +129,8 @@ def test_what_was_learned_on_the_middle_fills_the_hole_of_the_whole(
     plan = dataclasses.replace(warm_plan(problem, make_plan(problem, SETTINGS), SETTINGS), warm_start=60, iterations=20)
     fitted = fit_warm(problem, plan, SETTINGS)
     drawn = fit(problem, dataclasses.replace(plan, warm_start=0))
-    errors = [float((each.image[0] - truth).square()[:, hole].mean()) for each in (fitted, drawn)]
+    # This picture is so smooth that interpolation is better than either, and so it is what comes of both.
+    errors = [float((each.last[0] - truth).square()[:, hole].mean()) for each in (fitted, drawn)]
     assert fitted.steps_before == 60 and errors[0] < 0.7 * errors[1]
 
 
