@@ -13,7 +13,7 @@ from restore.fitting.stopping import make_rule
 from restore.fitting.subject import Subject
 from restore.fitting.trace import Observer, Step, Trace
 
-__all__ = ["Fitted", "Judge"]
+__all__ = ["INTERPOLATED", "Fitted", "Judge"]
 
 INTERPOLATED = (
     "the hole is filled by biharmonic interpolation, which was better on held-out pixels than what the networks made."

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from restore.fitting.judge import Fitted
+from restore.fitting.judge import INTERPOLATED, Fitted
 from restore.fitting.trace import Trace
 from restore.settings import Plan
 
@@ -69,6 +69,8 @@ class Ledger:
             self.errors[name] = (fitted.held_out_error, fitted.held_out_deviation, covariance, pixels)
         self.reasons.append(fitted.stop_reason)
         self.set_back += fitted.set_back
+        if kept:  # an earlier image is no longer there
+            self.warnings = [warning for warning in self.warnings if warning != f"{name}: {INTERPOLATED}"]
         self.warnings += [f"{name}: {warning}" for warning in fitted.warnings]
 
     def fitted(self, image: Tensor, plan: Plan, tiles: int, done: int) -> Fitted:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from restore.fitting.checkpoint import Checkpoint
-from restore.fitting.judge import Fitted
+from restore.fitting.judge import INTERPOLATED, Fitted
 from restore.fitting.learned import Learned
 from restore.fitting.loop import fit
 from restore.fitting.memory import release
@@ -119,7 +119,8 @@ def fit_warm(
         glance = dataclasses.replace(plan, iterations=1)
         fitted = fit(problem, glance, observers, None, start, before=before)
         fitted = dataclasses.replace(fitted, stop_reason="interrupted")
-    warnings = tuple(dict.fromkeys((*first.warnings, *fitted.warnings)))
+    earlier = (warning for warning in first.warnings if warning != INTERPOLATED)  # only the whole is written
+    warnings = tuple(dict.fromkeys((*earlier, *fitted.warnings)))
     return dataclasses.replace(fitted, warnings=warnings, set_back=(*first.set_back, *fitted.set_back))
 
 

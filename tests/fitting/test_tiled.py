@@ -15,6 +15,8 @@ from restore.errors import FitError, UsageError
 from restore.fitting import Checkpoint, Fitted, Step, Training, fit, make_plan, warm_start
 from restore.fitting import tiled as module
 from restore.fitting.bounded import fit_bounded, smaller_plan, tile_plan
+from restore.fitting.judge import INTERPOLATED
+from restore.fitting.ledger import Ledger
 from restore.fitting.tile_steps import first_steps, hands_on, warm_steps
 from restore.fitting.tiled import fit_tiles
 from restore.fitting.tiles import make_layout
@@ -395,3 +397,16 @@ def test_other_errors_are_not_taken_for_want_of_memory(monkeypatch: pytest.Monke
     plan, settings = _tiled(problem)
     with pytest.raises(RuntimeError, match="shapes"):
         _bounded(problem, plan, settings, [])
+
+
+def test_a_tile_that_was_interpolated_and_is_no_more_does_not_say_so() -> None:
+    problem = inpainting(_scene(), torch.rand(70, 101, generator=torch.Generator().manual_seed(2)) < 0.4)
+    settings = FitSettings(**SMALL, iterations=1)
+    first = fit(problem, make_plan(problem, settings))
+    assert first.warnings == (INTERPOLATED,)
+    ledger = Ledger()
+    ledger.enter(first, True, "tile 1")
+    ledger.enter(dataclasses.replace(first, warnings=()), False, "tile 1")
+    assert ledger.warnings == [f"tile 1: {INTERPOLATED}"]
+    ledger.enter(dataclasses.replace(first, warnings=()), True, "tile 1")
+    assert ledger.warnings == []

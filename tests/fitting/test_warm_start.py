@@ -13,8 +13,9 @@ import torch
 from restore.errors import UsageError
 from restore.fitting import Checkpoint, fit, make_plan, warm_start
 from restore.fitting.forecast import forecast
-from restore.fitting.judge import Fitted
+from restore.fitting.judge import INTERPOLATED, Fitted
 from restore.fitting.stack import stack_key
+from restore.fitting.subject import Subject
 from restore.fitting.tiles import middle
 from restore.fitting.trace import Step
 from restore.fitting.training import Training
@@ -132,6 +133,22 @@ def test_what_was_learned_on_the_middle_fills_the_hole_of_the_whole(
     # This picture is so smooth that interpolation is better than either, and so it is what comes of both.
     errors = [float((each.last[0] - truth).square()[:, hole].mean()) for each in (fitted, drawn)]
     assert fitted.steps_before == 60 and errors[0] < 0.7 * errors[1]
+    assert INTERPOLATED in fitted.warnings
+
+
+def test_an_interpolated_middle_says_nothing_of_the_whole(truth: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the networks make of the whole is written, once no fill is better than that."""
+    monkeypatch.setattr(warm_start, "LARGE", 96 * 128 - 1)
+    hole = torch.rand(96, 128, generator=torch.Generator().manual_seed(0)) < 0.5
+    problem = inpainting(truth, hole)
+    plan = dataclasses.replace(warm_plan(problem, make_plan(problem, SETTINGS), SETTINGS), warm_start=3, iterations=3)
+    judged = Subject.interpolation
+
+    def of_the_middle(self: Subject, image: torch.Tensor) -> Any:
+        return judged(self, image) if self.problem.size != problem.size else None
+
+    monkeypatch.setattr(Subject, "interpolation", of_the_middle)
+    assert INTERPOLATED not in fit_warm(problem, plan, SETTINGS).warnings
 
 
 def test_small_pictures_and_gpus_begin_on_the_whole() -> None:
